@@ -28,17 +28,17 @@ type TypedArrayOf = {
 };
 
 const facts = {
-  float32: { bytes: 4, floating: true, array: Float32Array },
-  float64: { bytes: 8, floating: true, array: Float64Array },
-  float16: { bytes: 2, floating: true, array: Uint16Array },
-  bfloat16: { bytes: 2, floating: true, array: Uint16Array },
-  int64: { bytes: 8, floating: false, array: BigInt64Array },
-  int32: { bytes: 4, floating: false, array: Int32Array },
-  uint32: { bytes: 4, floating: false, array: Uint32Array },
-  uint8: { bytes: 1, floating: false, array: Uint8Array },
-  int8: { bytes: 1, floating: false, array: Int8Array },
-  bool: { bytes: 1, floating: false, array: Uint8Array },
-} as const satisfies Record<DType, { bytes: number; floating: boolean; array: unknown }>;
+  float32: { bytes: 4, floating: true, onnx: 1, array: Float32Array },
+  float64: { bytes: 8, floating: true, onnx: 11, array: Float64Array },
+  float16: { bytes: 2, floating: true, onnx: 10, array: Uint16Array },
+  bfloat16: { bytes: 2, floating: true, onnx: 16, array: Uint16Array },
+  int64: { bytes: 8, floating: false, onnx: 7, array: BigInt64Array },
+  int32: { bytes: 4, floating: false, onnx: 6, array: Int32Array },
+  uint32: { bytes: 4, floating: false, onnx: 12, array: Uint32Array },
+  uint8: { bytes: 1, floating: false, onnx: 2, array: Uint8Array },
+  int8: { bytes: 1, floating: false, onnx: 3, array: Int8Array },
+  bool: { bytes: 1, floating: false, onnx: 9, array: Uint8Array },
+} as const satisfies Record<DType, { bytes: number; floating: boolean; onnx: number; array: unknown }>;
 
 /** Bytes that one element takes. */
 export function bytesOf(dtype: DType): number {
@@ -48,6 +48,11 @@ export function bytesOf(dtype: DType): number {
 /** Whether the type is a floating-point type. */
 export function isFloating(dtype: DType): boolean {
   return facts[dtype].floating;
+}
+
+/** The number that ONNX knows the type by (TensorProto.DataType). */
+export function onnxTypeCode(dtype: DType): number {
+  return facts[dtype].onnx;
 }
 
 /** A zero-filled array of `length` elements of `dtype`. */

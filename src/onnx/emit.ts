@@ -1,0 +1,199 @@
+import { addDims, type Dim, type Shape } from "../core/dim.js";
+import { bytesOf, type DType, type TypedArray, toTypedArray } from "../core/dtype.js";
+import { TesseraError } from "../core/errors.js";
+import { topologicalOrder } from "../core/graph.js";
+import type { HostTensor } from "../core/host-tensor.js";
+import type { Graph, OnnxAttribute, OnnxEmitter, OnnxSubgraph } from "../core/primitive.js";
+import type { Tensor } from "../core/tensor.js";
+import * as proto from "./proto.js";
+
+/** How a graph is written as ONNX. */
+export interface EmitOptions {
+  /** Use ONNX Runtime's own operators where they are faster (`com.microsoft`). Default true; false for export to other engines. */
+  readonly contrib?: boolean;
+  /** Names of the outputs, in order. Default `out0`, `out1`, …. */
+  readonly outputNames?: readonly string[];
+  /** Inputs of the graph, by name, whose data becomes part of the model. */
+  readonly initializers?: Readonly<Record<string, HostTensor>>;
+  /**
+   * Inputs of the graph, by name, that become initializers with their data outside the model: in a file beside it,
+   * or, with {@link IN_MEMORY} as location, in arrays that are given to the session under the same name.
+   */
+  readonly external?: Readonly<Record<string, ExternalData>>;
+}
+
+/** Where external data lies, in bytes. */
+export interface ExternalData {
+  readonly location: string;
+  readonly offset: number;
+}
+
+/** The location of external data that a session receives as arrays. */
+export const IN_MEMORY = "_tessera_memory_";
+
+const OPSET = 21;
+const IR_VERSION = 10;
+
+/**
+ * A graph as a serialized ONNX model (ModelProto, opset 21).
+ *
+ * @throws TesseraError `argument` when two outputs share a name or an initializer is no input of the graph
+ */
+export function emitOnnx(graph: Graph, options: EmitOptions = {}): Uint8Array {
+  const { contrib = true, initializers = {}, external = {}, outputNames = graph.outputs.map((_, i) => `out${i}`) } = options;
+  if (outputNames.length !== graph.outputs.length)
+    throw new TesseraError("argument", `emitOnnx: ${outputNames.length} output names for ${graph.outputs.length} outputs`);
+  for (const name of [...Object.keys(initializers), ...Object.keys(external)])
+    if (!graph.inputs.some((x) => x.name === name)) throw new TesseraError("argument", `emitOnnx: initializer ${name} is no input of the graph`);
+
+  const stored: proto.Message[] = [];
+  const open: Tensor[] = [];
+  for (const x of graph.inputs) {
+    const inside = initializers[x.name];
+    const outside = external[x.name];
+    if (inside) stored.push(proto.tensor(x.name, inside.dtype, inside.shape, inside.data));
+    else if (outside) stored.push(proto.externalTensor(x.name, x.dtype, x.shape as number[], { ...outside, length: byteLength(x) }));
+    else open.push(x);
+  }
+  const writer = new Writer(contrib, open);
+  const names = new Map<Tensor, string>(graph.inputs.map((x) => [x, x.name]));
+  writer.graph(graph, names);
+  // An output needs a name of its own, even where it is an input or another output as well.
+  graph.outputs.forEach((y, i) => writer.rename(names.get(y)!, outputNames[i]!));
+
+  const body = proto.graph("main", {
+    nodes: writer.nodesSoFar,
+    initializers: [...stored, ...writer.constants],
+    inputs: open.map((x) => proto.valueInfo(x.name, x.dtype, x.shape)),
+    outputs: graph.outputs.map((y, i) => proto.valueInfo(outputNames[i]!, y.dtype, y.shape)),
+  });
+  return proto.model(body, OPSET, contrib, IR_VERSION);
+}
+
+function byteLength(x: Tensor): number {
+  return (x.shape as number[]).reduce((a, b) => a * b, 1) * bytesOf(x.dtype);
+}
+
+class Writer implements OnnxEmitter {
+  nodesSoFar: proto.Message[] = [];
+  readonly constants: proto.Message[] = [];
+  private readonly known = new Map<string, string>();
+  private readonly dims = new Map<string, string>();
+  private count = 0;
+  private path = "";
+
+  constructor(
+    readonly contrib: boolean,
+    private readonly inputs: readonly Tensor[],
+  ) {}
+
+  /** Writes the nodes of a graph; `names` holds its inputs' names and receives every other value's. */
+  graph(graph: Graph, names: Map<Tensor, string>): void {
+    const order = topologicalOrder(graph.outputs);
+    const used = new Set<Tensor>([...graph.outputs, ...order.flatMap((n) => n.inputs)]);
+    for (const { op, inputs, outputs, attrs, path } of order) {
+      this.path = path;
+      const named = inputs.map((x) => {
+        const name = names.get(x);
+        if (name === undefined) throw new TesseraError("argument", `${path}: uses ${x.name}, which is no input of the graph`);
+        return name;
+      });
+      const result: string | readonly string[] = op.emit(this, named, attrs, { inputs, outputs, used: outputs.map((y) => used.has(y)) });
+      const all = typeof result === "string" ? [result] : result;
+      outputs.forEach((y, i) => names.set(y, all[i]!));
+    }
+  }
+
+  rename(from: string, to: string): void {
+    this.nodesSoFar.push(proto.node("Identity", [from], [to], {}, `output ${to}`));
+  }
+
+  private fresh(): string {
+    return `v${this.count++}`;
+  }
+
+  nodes(operator: string, inputs: readonly string[], outputs: number, attributes: Readonly<Record<string, OnnxAttribute>> = {}): string[] {
+    const names = Array.from({ length: outputs }, () => this.fresh());
+    const values = Object.entries(attributes).map(([k, v]) => [k, typeof v === "object" && "graph" in v ? { graph: body(v.graph) } : v] as const);
+    this.nodesSoFar.push(proto.node(operator, inputs, names, Object.fromEntries(values), `${this.path}#${names[0]}`));
+    return names;
+  }
+
+  node(operator: string, inputs: readonly string[], attributes: Readonly<Record<string, OnnxAttribute>> = {}): string {
+    return this.nodes(operator, inputs, 1, attributes)[0]!;
+  }
+
+  constant(dtype: DType, shape: readonly number[], data: TypedArray): string {
+    const content = data.byteLength <= 1024 ? `${dtype}${shape.join()}:${data.join()}` : undefined;
+    const twin = content && this.known.get(content);
+    if (twin) return twin;
+    const name = this.fresh();
+    this.constants.push(proto.tensor(name, dtype, shape, data));
+    if (content) this.known.set(content, name);
+    return name;
+  }
+
+  ints(values: readonly number[]): string {
+    return this.constant("int64", [values.length], toTypedArray("int64", values));
+  }
+
+  scalar(value: number, dtype: DType = "float32"): string {
+    return this.constant(dtype, [], toTypedArray(dtype, [value]));
+  }
+
+  shape(shape: Shape): string {
+    if (shape.every((d) => typeof d === "number")) return this.ints(shape);
+    const parts = shape.map((d) => (typeof d === "number" ? this.ints([d]) : this.dim(d)));
+    return parts.length === 1 ? parts[0]! : this.node("Concat", parts, { axis: 0 });
+  }
+
+  /** A named size as int64 [1], computed from the inputs' shapes; kept, so each is computed once. */
+  private dim(dim: string): string {
+    const so = this.dims.get(dim);
+    if (so) return so;
+    const terms = dim.split(" + ").map((term) => {
+      const factors = term.split("*").map((f) => (/^-?\d+$/.test(f) ? this.ints([Number(f)]) : this.sizeOfInput(f)));
+      return factors.reduce((a, b) => this.node("Mul", [a, b]));
+    });
+    const value = terms.reduce((a, b) => this.node("Add", [a, b]));
+    this.dims.set(dim, value);
+    return value;
+  }
+
+  private sizeOfInput(name: string): string {
+    for (const x of this.inputs) {
+      const axis = x.shape.indexOf(name);
+      if (axis >= 0) return this.node("Slice", [this.node("Shape", [x.name]), this.ints([axis]), this.ints([axis + 1])]);
+    }
+    // A size that only ever appears inside an expression, such as "past + t": solve the first input that holds it.
+    for (const x of this.inputs)
+      for (const [axis, d] of x.shape.entries()) {
+        if (typeof d !== "string" || !d.split(" + ").includes(name)) continue;
+        const rest = addDims(d as Dim, `-1*${name}`);
+        const whole = this.node("Slice", [this.node("Shape", [x.name]), this.ints([axis]), this.ints([axis + 1])]);
+        return this.node("Sub", [whole, this.shape([rest])]);
+      }
+    throw new TesseraError("shape", `emitOnnx: no input of the graph has the size ${JSON.stringify(name)}`);
+  }
+
+  subgraph(graph: Graph, outer: readonly (string | undefined)[]): OnnxSubgraph {
+    const outside = { nodes: this.nodesSoFar, dims: new Map(this.dims), path: this.path };
+    this.nodesSoFar = [];
+    const names = new Map<Tensor, string>(graph.inputs.map((x, i) => [x, outer[i] ?? this.fresh()]));
+    this.graph(graph, names);
+    const outputs = graph.outputs.map((y) => ({ name: this.node("Identity", [names.get(y)!]), aval: y }));
+    const inner = this.nodesSoFar;
+    this.nodesSoFar = outside.nodes;
+    this.path = outside.path;
+    // What was computed inside is not visible outside.
+    this.dims.clear();
+    for (const [k, v] of outside.dims) this.dims.set(k, v);
+    const inputs = graph.inputs.flatMap((x, i) => (outer[i] === undefined ? [{ name: names.get(x)!, aval: x }] : []));
+    return { inputs, nodes: inner, outputs };
+  }
+}
+
+function body({ inputs, nodes, outputs }: OnnxSubgraph): proto.Message {
+  const info = ({ name, aval }: OnnxSubgraph["inputs"][number]) => proto.valueInfo(name, aval.dtype, aval.shape);
+  return proto.graph("body", { nodes: nodes as proto.Message[], initializers: [], inputs: inputs.map(info), outputs: outputs.map(info) });
+}

@@ -1,0 +1,83 @@
+import { type Dim, formatShape, sizeOf } from "../core/dim.js";
+import { isFloating } from "../core/dtype.js";
+import { TesseraError } from "../core/errors.js";
+import { bind, type Primitive } from "../core/primitive.js";
+import type { Aval, Tensor } from "../core/tensor.js";
+import { axisOf } from "./reduce.js";
+
+function indices(x: Aval): void {
+  if (x.dtype !== "int64" && x.dtype !== "int32") throw new TesseraError("dtype", `indices must be integers, got ${x.dtype}`);
+}
+
+const gatherOp: Primitive<2> = {
+  name: "gather",
+  shape: ([table, ids]) => {
+    indices(ids);
+    if (table.shape.length === 0) throw new TesseraError("shape", "needs a table with an axis, got a scalar");
+    return { dtype: table.dtype, shape: [...ids.shape, ...table.shape.slice(1)] };
+  },
+  emit: (onnx, inputs) => onnx.node("Gather", inputs, { axis: 0 }),
+  vjp: (o, { inputs: [table, ids], ct }) => [o.scatterAdd(ids, ct, table.shape[0]!), null],
+};
+
+/** Rows of a table. `table: [n, ...]`, `ids: [...]` integers in 0 … n − 1 → `[...ids, ...row]`. */
+export function gather(table: Tensor, ids: Tensor): Tensor {
+  return bind(gatherOp, [table, ids], {});
+}
+
+const scatterAddOp: Primitive<2, { rows: Dim }> = {
+  name: "scatter_add",
+  shape: ([ids, updates], { rows }) => {
+    indices(ids);
+    const lead = updates.shape.slice(0, ids.shape.length);
+    if (lead.length !== ids.shape.length || lead.some((d, i) => d !== ids.shape[i]))
+      throw new TesseraError("shape", `updates ${formatShape(updates.shape)} do not start with the shape of the ids ${formatShape(ids.shape)}`);
+    return { dtype: updates.dtype, shape: [rows, ...updates.shape.slice(ids.shape.length)] };
+  },
+  emit: (onnx, [ids, updates], _, { inputs: [i], outputs }) => {
+    const { dtype, shape } = outputs[0]!;
+    const zeros = onnx.node("Expand", [onnx.scalar(0, dtype), onnx.shape(shape)]);
+    const at = onnx.node("Reshape", [ids, onnx.shape([...i.shape, 1])]);
+    return onnx.node("ScatterND", [zeros, at, updates], { reduction: "add" });
+  },
+  vjp: (o, { inputs: [ids], ct }) => [null, o.gather(ct, ids)],
+};
+
+/** Sums rows into a zero table: `table[ids[j]] += updates[j]`. `ids: [...]`, `updates: [...ids, ...row]` → `[rows, ...row]`. */
+export function scatterAdd(ids: Tensor, updates: Tensor, rows: Dim): Tensor {
+  return bind(scatterAddOp, [ids, updates], { rows });
+}
+
+const takeAlongOp: Primitive<2, { axis: number }> = {
+  name: "take_along",
+  shape: ([x, ids], { axis }) => {
+    indices(ids);
+    if (x.shape.length !== ids.shape.length || x.shape.some((d, i) => i !== axis && d !== ids.shape[i]))
+      throw new TesseraError("shape", `indices ${formatShape(ids.shape)} differ from ${formatShape(x.shape)} beside axis ${axis}`);
+    return { dtype: x.dtype, shape: ids.shape };
+  },
+  emit: (onnx, inputs, { axis }) => onnx.node("GatherElements", inputs, { axis }),
+  vjp: (o, { inputs: [x, ids], ct, attrs: { axis } }) => [isFloating(x.dtype) ? o.putAlong(o.full(x.shape, 0, x.dtype), ids, ct, axis) : null, null],
+};
+
+/** Picks along an axis: for the last, `y[..., j] = x[..., ids[..., j]]`. Shapes agree beside the axis. */
+export function takeAlong(x: Tensor, ids: Tensor, axis = -1): Tensor {
+  return bind(takeAlongOp, [x, ids], { axis: axisOf(axis, x.rank) });
+}
+
+const putAlongOp: Primitive<3, { axis: number }> = {
+  name: "put_along",
+  shape: ([x, ids, updates]) => {
+    indices(ids);
+    if (sizeOf(ids.shape) !== sizeOf(updates.shape))
+      throw new TesseraError("shape", `indices and updates differ, ${formatShape(ids.shape)} and ${formatShape(updates.shape)}`);
+    return { dtype: x.dtype, shape: x.shape };
+  },
+  emit: (onnx, inputs, { axis }) => onnx.node("ScatterElements", inputs, { axis, reduction: "add" }),
+  vjp: (o, { inputs: [, ids], ct, attrs: { axis } }) => [ct, null, o.takeAlong(ct, ids, axis)],
+};
+
+/** Adds along an axis: for the last, `y = x` with `updates[..., j]` added at `ids[..., j]`. */
+export function putAlong(x: Tensor, ids: Tensor, updates: Tensor, axis = -1): Tensor {
+  return bind(putAlongOp, [x, ids, updates], { axis: axisOf(axis, x.rank) });
+}
