@@ -17,7 +17,10 @@ export function param(shape: readonly number[], init: Init): Param {
   return { kind: "param", shape, init };
 }
 
-/** The children of a module. Keys are parameter paths, spelled as the checkpoint spells them; `undefined` is a child left out. */
+/**
+ * The children of a module. Keys are parameter paths, spelled as the checkpoint spells them (they may hold dots); `undefined` is
+ * a child left out. A key that starts with `$` is not on disk: its child's parameters stand directly under this module's path.
+ */
 export type Spec = { readonly [name: string]: Param | AnyModule | readonly AnyModule[] | undefined };
 
 /** A function of tensors that owns parameters: called with a tree of them, and its arguments. */
@@ -137,7 +140,7 @@ function walk<T>(root: AnyModule, prefix: string, visit: (path: string, param: P
   const tree: Record<string, unknown> = {};
   for (const [name, child] of Object.entries(root.spec as Spec)) {
     if (child === undefined) continue;
-    const path = prefix ? `${prefix}.${name}` : name;
+    const path = [prefix, name.startsWith("$") ? "" : name].filter(Boolean).join(".");
     if (Array.isArray(child)) tree[name] = child.map((m: AnyModule, i) => walk(m, `${path}.${i}`, visit));
     else tree[name] = (child as Param).kind === "param" ? visit(path, child as Param) : walk(child as AnyModule, path, visit);
   }

@@ -87,6 +87,12 @@ export interface Primitive<N extends Arity = Arity, Attributes = Record<never, n
   readonly vjp:
     | ((o: Ops, at: VjpArguments<N, Attributes>) => Inputs<N, Tensor | null> | readonly (Tensor | null)[])
     | null;
+  /**
+   * Applied to inputs that are stacked along a new first axis (those of lower rank than the result as they are) it gives the results
+   * stacked, and its gradient for an input does not read that input. So a loop needs one application over all its steps to find the
+   * gradient of a weight, instead of one in each.
+   */
+  readonly stackable?: true;
   /** A simpler equal of one application, or undefined: `x · 1` is `x`. */
   rewrite?(o: Ops, inputs: Inputs<N, Tensor>, attrs: Attributes): Tensor | undefined;
   /** The same in simpler operations: for engines without the fused form, for gradients of gradients, and as the test's oracle. */

@@ -27,6 +27,7 @@ function binary(op: Primitive<2>, a: Operand, b: Operand): Tensor {
 
 const addOp: Primitive<2> = {
   name: "add",
+  stackable: true,
   shape: ([a, b]) => broadcast(a, b),
   emit: (onnx, inputs) => onnx.node("Add", inputs),
   vjp: (_, { ct }) => [ct, ct],
@@ -39,6 +40,7 @@ export function add(a: Operand, b: Operand): Tensor {
 
 const subOp: Primitive<2> = {
   name: "sub",
+  stackable: true,
   shape: ([a, b]) => broadcast(a, b),
   emit: (onnx, inputs) => onnx.node("Sub", inputs),
   vjp: (o, { ct, wanted }) => [ct, wanted[1] ? o.neg(ct) : null],
@@ -51,6 +53,7 @@ export function sub(a: Operand, b: Operand): Tensor {
 
 const mulOp: Primitive<2> = {
   name: "mul",
+  stackable: true,
   shape: ([a, b]) => broadcast(a, b),
   emit: (onnx, inputs) => onnx.node("Mul", inputs),
   vjp: (o, { inputs: [a, b], ct, wanted }) => [wanted[0] ? o.mul(ct, b) : null, wanted[1] ? o.mul(ct, a) : null],

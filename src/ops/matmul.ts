@@ -23,6 +23,7 @@ const swapped = (rank: number) => [...Array(rank - 2).keys(), rank - 1, rank - 2
 
 const matmulOp: Primitive<2, MatmulAttributes> = {
   name: "matmul",
+  stackable: true,
   shape: ([a, b], { transA, transB }) => {
     if (a.dtype !== b.dtype) throw new TesseraError("dtype", `element types differ (${a.dtype} vs ${b.dtype})`);
     if (a.shape.length < 2 || b.shape.length < 2)

@@ -1,14 +1,6 @@
 import { topologicalOrder } from "../core/graph.js";
 import type { Graph, GraphNode } from "../core/primitive.js";
-import { Tensor } from "../core/tensor.js";
-
-/** A copy of a node over other inputs of the same types. */
-export function renode(node: GraphNode, inputs: readonly Tensor[]): GraphNode {
-  const outputs: Tensor[] = [];
-  const copy: GraphNode = { ...node, inputs, outputs };
-  for (const [i, y] of node.outputs.entries()) outputs.push(new Tensor(y.dtype, y.shape, copy, i, y.name));
-  return copy;
-}
+import type { Tensor } from "../core/tensor.js";
 
 /**
  * A graph made anew node by node: `visit` gets each node with its inputs already made anew and returns what stands for its outputs.

@@ -1,7 +1,8 @@
+import { renode } from "../core/graph.js";
 import type { Graph, GraphNode } from "../core/primitive.js";
 import type { Tensor } from "../core/tensor.js";
 import { ops } from "../ops/index.js";
-import { rebuild, renode } from "./rebuild.js";
+import { rebuild } from "./rebuild.js";
 
 /**
  * The same computation with less: every operation's own rewrites (`x · 1` is `x`), equal nodes and equal constants computed once,

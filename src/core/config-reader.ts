@@ -1,0 +1,1 @@
+export type { ConfigReader } from "../hub/config-reader.js";

@@ -1,0 +1,12 @@
+export { attention, type AttentionMask, type AttentionOptions } from "../ops/attention.js";
+export * from "./add-norm.js";
+export * from "./context.js";
+export * from "./embed-token.js";
+export * from "./feed-forward.js";
+export * from "./layer-norm.js";
+export * from "./linear.js";
+export * from "./losses.js";
+export * from "./multi-headed-attention.js";
+export * from "./positions.js";
+export * from "./rms-norm.js";
+export * from "./transformer-block.js";

@@ -1,0 +1,121 @@
+import { module, param } from "../core/module.js";
+import { TesseraError } from "../core/errors.js";
+import type { Tensor } from "../core/tensor.js";
+import { constant, range } from "../ops/constant.js";
+import { abs, add, cast, less, log, maximum, minimum, mul, neg, sub, where } from "../ops/elementwise.js";
+import { gather } from "../ops/gather.js";
+import { expandDims, reshape, transpose } from "../ops/shape.js";
+import type { Dim } from "../core/dim.js";
+
+/** Sizes of sines and cosines: `θ_j = base^{−2j/d}`, one for each pair of elements. */
+function frequencies(d: number, base: number): Float64Array {
+  return Float64Array.from({ length: d / 2 }, (_, j) => base ** ((-2 * j) / d));
+}
+
+/**
+ * Sinusoidal positions: `P_{i,2j} = sin(i/10000^{2j/d})`, `P_{i,2j+1} = cos(i/10000^{2j/d})`. Vaswani et al. 2017, section 3.5.
+ * `positions: [...]` int64 → `[..., d]`. No parameters.
+ *
+ * @param length positions that are tabulated, 0 … length − 1
+ * @param layout `"interleaved"` as the paper; `"halves"` all sines then all cosines (Marian, tensor2tensor). Default `"interleaved"`
+ */
+export function sinusoidalPositions(length: number, d: number, { layout = "interleaved" }: { readonly layout?: "interleaved" | "halves" } = {}) {
+  if (d % 2 !== 0) throw new TesseraError("argument", `sinusoidalPositions: d must be even, got ${d}`);
+  const theta = frequencies(d, 10000);
+  const table = new Float32Array(length * d);
+  for (let i = 0; i < length; i++)
+    for (let j = 0; j < d / 2; j++) {
+      const [s, c] = layout === "interleaved" ? [2 * j, 2 * j + 1] : [j, d / 2 + j];
+      table[i * d + s] = Math.sin(i * theta[j]!);
+      table[i * d + c] = Math.cos(i * theta[j]!);
+    }
+  return module({}, (_, positions: Tensor) => gather(constant(table, [length, d]), positions));
+}
+
+/**
+ * Learned positions: a vector for each of `length` positions. GPT-2, BERT, OPT. `positions: [...]` int64 → `[..., d]`.
+ *
+ * @param offset added to every position (OPT keeps 2 rows for itself). Default 0
+ */
+export function learnedPositions(length: number, d: number, { offset = 0, std = 0.02 }: { readonly offset?: number; readonly std?: number } = {}) {
+  return module({ weight: param([length + offset, d], { normal: std }) }, ({ weight }, positions: Tensor) =>
+    gather(weight, offset === 0 ? positions : add(positions, offset)),
+  );
+}
+
+/** Cosines and sines of rotary positions, each `[length, r/2]`. */
+export interface RotaryTables {
+  readonly cos: Tensor;
+  readonly sin: Tensor;
+}
+
+/**
+ * Tables for {@link rotate}: angle `i · base^{−2j/r}` for position `i` and pair `j`. Su et al. 2021, section 3.2.
+ *
+ * @param length positions that are tabulated
+ * @param r rotated elements of a head (all of it, or part: partial rotary)
+ * @param inverseFrequencies in place of `base^{−2j/r}`: scaled rotary (LLaMA 3, YaRN)
+ * @param factor on both tables: attention scaling of YaRN. Default 1
+ */
+export function rotaryTables(
+  length: number,
+  r: number,
+  { base = 10000, inverseFrequencies = frequencies(r, base), factor = 1 }: { readonly base?: number; readonly inverseFrequencies?: ArrayLike<number>; readonly factor?: number } = {},
+): RotaryTables {
+  if (r % 2 !== 0) throw new TesseraError("argument", `rotaryTables: the rotated size must be even, got ${r}`);
+  const half = r / 2;
+  const table = (f: (angle: number) => number) =>
+    Float32Array.from({ length: length * half }, (_, k) => factor * f(Math.floor(k / half) * inverseFrequencies[k % half]!));
+  return { cos: constant(table(Math.cos), [length, half]), sin: constant(table(Math.sin), [length, half]) };
+}
+
+/** Slopes of ALiBi: `2^{−8k/n}`, k = 1 … n, for the nearest lower power of two, then every other one of twice as many. Press et al. 2022. */
+export function alibiSlopes(heads: number): readonly number[] {
+  const power = 2 ** Math.floor(Math.log2(heads));
+  const slopes = (n: number) => Array.from({ length: n }, (_, k) => 2 ** ((-8 * (k + 1)) / n));
+  return [...slopes(power), ...slopes(2 * power).filter((_, k) => k % 2 === 0).slice(0, heads - power)];
+}
+
+/**
+ * ALiBi: a bias of `slope · position` for each head and key, linear in the distance up to a constant that softmax drops.
+ * Press et al. 2022. `keyPositions: [b, s]` int64 → `[b, h, 1, s]`.
+ */
+export function alibiBias(heads: number, keyPositions: Tensor): Tensor {
+  const [b, s] = keyPositions.shape as [Dim, Dim];
+  return mul(reshape(cast(keyPositions, "float32"), [b, 1, 1, s]), constant(alibiSlopes(heads), [1, heads, 1, 1]));
+}
+
+/**
+ * T5's bucket of a relative position (key − query): exact for small distances, logarithmic up to `maxDistance`, one for all beyond.
+ * Raffel et al. 2020, section 2.1. `relative: [...]` int64 → int64 in 0 … buckets − 1.
+ */
+export function relativeBuckets(
+  relative: Tensor,
+  { buckets = 32, maxDistance = 128, bidirectional }: { readonly buckets?: number; readonly maxDistance?: number; readonly bidirectional: boolean },
+): Tensor {
+  const count = bidirectional ? buckets / 2 : buckets;
+  const exact = Math.floor(count / 2);
+  const distance = bidirectional ? abs(relative) : maximum(neg(relative), 0);
+  const ratio = mul(log(mul(cast(maximum(distance, 1), "float32"), 1 / exact)), (count - exact) / Math.log(maxDistance / exact));
+  const far = minimum(add(cast(ratio, "int64"), exact), count - 1);
+  const bucket = where(less(distance, exact), distance, far);
+  return bidirectional ? add(bucket, where(less(0, relative), full64(count), full64(0))) : bucket;
+}
+
+const full64 = (value: number) => constant([value], [], "int64");
+
+/** T5's learned bias of each bucket and head. `relative: [t, s]` int64 → `[1, h, t, s]`. */
+export function relativePositionBias(
+  heads: number,
+  options: { readonly buckets?: number; readonly maxDistance?: number; readonly bidirectional: boolean; readonly std?: number },
+) {
+  const { buckets = 32, std = 0.02 } = options;
+  return module({ weight: param([buckets, heads], { normal: std }) }, ({ weight }, relative: Tensor) =>
+    expandDims(transpose(gather(weight, relativeBuckets(relative, options)), [2, 0, 1]), 0),
+  );
+}
+
+/** Key position minus query position for sequences that start together: int64 `[t, s]`. */
+export function relativePositions(t: Dim, s: Dim = t): Tensor {
+  return sub(reshape(range(s), [1, s]), reshape(range(t), [t, 1]));
+}

@@ -1,0 +1,112 @@
+import { addDims, type Dim, divDims, formatShape, mulDims } from "../core/dim.js";
+import { TesseraError } from "../core/errors.js";
+import { bind, type Primitive } from "../core/primitive.js";
+import type { Tensor } from "../core/tensor.js";
+import { observe } from "../core/trace.js";
+import { range } from "./constant.js";
+import { add, and, less, lessOrEqual, sub, where } from "./elementwise.js";
+import { matmul } from "./matmul.js";
+import { broadcastTo, reshape, transpose } from "./shape.js";
+
+/** Which keys a query may see: all; those not after it; or, banded, those not after it and fewer than `window` tokens back. */
+export type AttentionMask = "none" | "causal" | { readonly window: number };
+
+/** How queries attend to keys. */
+export interface AttentionOptions {
+  /** Default `"none"`. Queries and keys end at the same token: query `i` of `t` stands at key `s − t + i`. */
+  readonly mask?: AttentionMask | undefined;
+  /** Added to the scores, broadcast to `[b, h, t, s]`: relative positions, padding. */
+  readonly bias?: Tensor | undefined;
+  /** Factor of the scores. Default `1/√d`. */
+  readonly scale?: number | undefined;
+  /** Applied to the attention weights, such as dropout. */
+  readonly onWeights?: ((weights: Tensor) => Tensor) | undefined;
+}
+
+/** The most negative float32: added to a score it leaves no weight, and a row of nothing else stays finite. */
+export const MASKED = -3.4028234663852886e38;
+
+const attentionWeightsOp: Primitive<"any", { scale: number }> = {
+  name: "attention_weights",
+  shape: ([q, k, bias]) => {
+    const [b, h, t, d] = q!.shape;
+    const [kb, kh, s, kd] = k!.shape;
+    if (q!.shape.length !== 4 || k!.shape.length !== 4 || b !== kb || h !== kh || d !== kd)
+      throw new TesseraError("shape", `queries ${formatShape(q!.shape)} and keys ${formatShape(k!.shape)} must both be [b, h, tokens, d]`);
+    if (bias && bias.shape.length > 4) throw new TesseraError("shape", `a bias of ${formatShape(bias.shape)} does not broadcast to [b, h, t, s]`);
+    return { dtype: q!.dtype, shape: [b!, h!, t!, s!] };
+  },
+  emit: (onnx, [q, k, bias], { scale }, { outputs }) => {
+    const { dtype } = outputs[0]!;
+    const raw =
+      onnx.contrib && dtype === "float32"
+        ? onnx.node("com.microsoft.FusedMatMul", [q!, k!], { transB: 1, alpha: { f: scale } })
+        : onnx.node("Mul", [onnx.node("MatMul", [q!, onnx.node("Transpose", [k!], { perm: [0, 1, 3, 2] })]), onnx.scalar(scale, dtype)]);
+    return onnx.node("Softmax", [bias ? onnx.node("Add", [raw, bias]) : raw], { axis: -1 });
+  },
+  vjp: (o, { inputs: [q, k, bias], output: weights, ct, attrs: { scale } }) => {
+    const weighted = o.mul(ct, weights);
+    const ds = o.sub(weighted, o.mul(weights, o.sum(weighted, { axes: [-1], keepDims: true })));
+    const dqk = [o.matmul(ds, k!, { scale }), o.matmul(ds, q!, { transA: true, scale })];
+    return bias ? [...dqk, ds] : dqk;
+  },
+  decompose: (o, [q, k, bias], { scale }) => {
+    const scores = o.matmul(q!, k!, { transB: true, scale });
+    return o.softmax(bias ? o.add(scores, bias) : scores);
+  },
+};
+
+/**
+ * Attention weights `softmax(scale · q kᵀ + bias)`. `q: [b, h, t, d]`, `k: [b, h, s, d]` → `[b, h, t, s]`.
+ * Vaswani et al. 2017, section 3.2.1.
+ */
+export function attentionWeights(q: Tensor, k: Tensor, bias: Tensor | undefined, scale: number): Tensor {
+  return bind(attentionWeightsOp, bias ? [q, k, bias] : [q, k], { scale });
+}
+
+/** Which keys the queries may see, as bool `[t, s]`; queries and keys end at the same token. */
+export function visible(mask: Exclude<AttentionMask, "none">, t: Dim, s: Dim = t): Tensor {
+  const query = add(reshape(range(t), [t, 1]), offset(t, s));
+  const key = reshape(range(s), [1, s]);
+  const notAfter = lessOrEqual(key, query);
+  return mask === "causal" ? notAfter : and(notAfter, less(sub(query, mask.window), key));
+}
+
+function offset(t: Dim, s: Dim): number | Tensor {
+  const difference = addDims(s, mulDims(-1, t));
+  if (typeof difference === "number") return difference;
+  // A named difference as a value: the length of a range over it is its last element and one.
+  throw new TesseraError("unsupported", `visible: ${t} queries over ${s} keys; give positions instead`);
+}
+
+/** The bias of a mask: 0 where a query may see a key, {@link MASKED} elsewhere. → `[t, s]`. */
+export function maskBias(mask: Exclude<AttentionMask, "none">, t: Dim, s: Dim = t): Tensor {
+  return where(visible(mask, t, s), 0, MASKED);
+}
+
+/**
+ * Scaled dot-product attention, `softmax(scale · q kᵀ + mask + bias) v` for each head. Vaswani et al. 2017, section 3.2.1.
+ * `q: [b, t, h, d]`, `k: [b, s, g, d]`, `v: [b, s, g, d']` → `[b, t, h, d']`. With fewer key-value heads `g` than `h`, each serves
+ * `h/g` query heads (grouped-query attention, Ainslie et al. 2023). An observer sees the weights `[b, h, t, s]` as `attention_weights`.
+ *
+ * @throws TesseraError `shape` when sizes do not fit or `h` is no multiple of `g`
+ */
+export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor {
+  const { mask = "none", bias, scale = 1 / Math.sqrt(Number(q.shape.at(-1))), onWeights = (w) => w } = options;
+  if (q.rank !== 4 || k.rank !== 4 || v.rank !== 4)
+    throw new TesseraError("shape", `attention: needs [b, tokens, heads, d], got ${[q, k, v].map((x) => formatShape(x.shape)).join(", ")}`);
+  const heads = q.shape[2]!;
+  const masked = mask === "none" ? bias : bias ? add(bias, maskBias(mask, q.shape[1]!, k.shape[1]!)) : maskBias(mask, q.shape[1]!, k.shape[1]!);
+  const [qs, ks, vs] = [q, repeatHeads(k, heads), repeatHeads(v, heads)].map((x) => transpose(x, [0, 2, 1, 3])); // [b, h, ·, d]
+  const weights = observe("attention_weights", attentionWeights(qs!, ks!, masked, scale));
+  return transpose(matmul(onWeights(weights), vs!), [0, 2, 1, 3]);
+}
+
+/** Each of `g` heads `h/g` times in a row: `[b, s, g, d]` → `[b, s, h, d]`. */
+export function repeatHeads(x: Tensor, heads: Dim): Tensor {
+  const [b, s, g, d] = x.shape as [Dim, Dim, Dim, Dim];
+  if (g === heads) return x;
+  const times = divDims(heads, g);
+  if (times === undefined) throw new TesseraError("shape", `attention: ${heads} query heads are no multiple of ${g} key-value heads`);
+  return reshape(broadcastTo(reshape(x, [b, s, g, 1, d]), [b, s, g, times, d]), [b, s, heads, d]);
+}

@@ -1,0 +1,3 @@
+export * from "./load-model.js";
+export * from "./save-model.js";
+export * from "./weights.js";

@@ -1,0 +1,64 @@
+import { existsSync, statSync } from "node:fs";
+import { configReader } from "../hub/config-reader.js";
+import { TesseraError } from "../core/errors.js";
+import { readConfig } from "../hub/config.js";
+import { type GenerationConfig, readGenerationConfig } from "../hub/generation-config.js";
+import { openCheckpoint } from "../hub/safetensors-checkpoint.js";
+import { familyOf } from "../models/index.js";
+import type { CausalLm, ModelFacts, ModelFamily } from "../models/model.js";
+import { readWeights, type Weights } from "./weights.js";
+
+/** A model with its weights: what training ends in and generation starts from. */
+export interface LanguageModel {
+  // biome-ignore lint/suspicious/noExplicitAny: each family has a configuration of its own
+  readonly family: ModelFamily<any>;
+  /** Class name of the head, as in config.json. */
+  readonly architecture: string;
+  /** The configuration as the family reads it. */
+  readonly config: unknown;
+  /** All fields of config.json, kept so that saving loses none. */
+  readonly rawConfig: Readonly<Record<string, unknown>>;
+  readonly facts: ModelFacts;
+  readonly module: CausalLm;
+  readonly weights: Weights;
+  /** How it generates unless told otherwise. */
+  readonly generation: GenerationConfig;
+  /** What is unusual about the files, one line each. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * A model from its config.json alone, without weights.
+ *
+ * @param rawConfig the object of a config.json
+ * @param where how messages name it
+ * @throws TesseraError `unsupported` for an unknown family or option, `config` for wrong fields, all at once
+ */
+export function describeModel(rawConfig: Readonly<Record<string, unknown>>, where: string): Omit<LanguageModel, "weights" | "generation"> {
+  const family = familyOf(String(rawConfig.model_type ?? ""), where);
+  const fields = configReader(rawConfig, where);
+  const config: unknown = family.parse(fields);
+  const warning = fields.done();
+  const names = Array.isArray(rawConfig.architectures) ? (rawConfig.architectures as string[]) : [];
+  const architecture = names[0] ?? Object.keys(family.architectures)[0]!;
+  const built = family.architectures[architecture];
+  if (!built)
+    throw new TesseraError("unsupported", `${where}: architecture ${architecture} is not supported (${Object.keys(family.architectures).join(", ")})`);
+  return { family, architecture, config, rawConfig, facts: family.facts(config), module: built.build(config), warnings: warning ? [warning] : [] };
+}
+
+/**
+ * Loads a model folder in Hugging Face's layout: `config.json`, `model.safetensors` (single or sharded), and, where present,
+ * `generation_config.json`. float16 and bfloat16 weights become float32.
+ *
+ * @throws TesseraError naming the file and the fault; all mismatches of names and shapes at once
+ * @example const model = loadModel("checkpoints/melville");
+ */
+export function loadModel(folder: string): LanguageModel {
+  if (!existsSync(folder) || !statSync(folder).isDirectory()) throw new TesseraError("io", `${folder}: no such folder`);
+  const { path, values } = readConfig(folder);
+  const model = describeModel(values, path);
+  using checkpoint = openCheckpoint(folder);
+  const weights = readWeights(model.module, checkpoint, model.family.checkpoint, folder);
+  return { ...model, weights, generation: readGenerationConfig(folder).config };
+}

@@ -1,0 +1,2 @@
+export { nativeRuntime } from "./native.js";
+export * from "./session.js";
