@@ -1,4 +1,4 @@
-import type { Shape } from "./dim.js";
+import type { Dim, Shape } from "./dim.js";
 import type { DType, TypedArray } from "./dtype.js";
 import { messageOf, TesseraError } from "./errors.js";
 import { type Aval, Tensor } from "./tensor.js";
@@ -93,6 +93,8 @@ export interface Primitive<N extends Arity = Arity, Attributes = Record<never, n
    * gradient of a weight, instead of one in each.
    */
   readonly stackable?: true;
+  /** Multiplications and additions of one application, where they are many: matrix products. Everything else counts as none. */
+  flops?(inputs: Inputs<N, Aval>, outputs: readonly Aval[], attrs: Attributes): Dim;
   /** A simpler equal of one application, or undefined: `x · 1` is `x`. */
   rewrite?(o: Ops, inputs: Inputs<N, Tensor>, attrs: Attributes): Tensor | undefined;
   /** The same in simpler operations: for engines without the fused form, for gradients of gradients, and as the test's oracle. */

@@ -56,8 +56,8 @@ export function jsonCursor(text: string, fail: (what: string, at: number) => nev
 
   /** Members or elements up to `close`, separated by commas. */
   const sequence = (open: string, close: string, each: () => void) => {
-    expect(open);
     if (++depth > deepest) stop(`nested deeper than ${deepest}`);
+    expect(open);
     if (peek() !== close)
       for (;;) {
         each();

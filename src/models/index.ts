@@ -1,13 +1,17 @@
 import { TesseraError } from "../core/errors.js";
 import { gpt2 } from "./gpt2.js";
+import { gpt3 } from "./gpt3.js";
 import type { ModelFamily } from "./model.js";
 
 export * from "./gpt2.js";
+export * from "./gpt3.js";
 export * from "./model.js";
 
 /** Every family, by `model_type`. */
 // biome-ignore lint/suspicious/noExplicitAny: each family has a configuration of its own
-export const families: ReadonlyMap<string, ModelFamily<any>> = new Map([gpt2].map((family) => [family.modelType, family as ModelFamily<any>]));
+export const families: ReadonlyMap<string, ModelFamily<any>> = new Map(
+  [gpt2, gpt3].map((family) => [family.modelType, family as ModelFamily<any>]),
+);
 
 /** The family of a `model_type`. @throws TesseraError `unsupported` naming the known ones */
 // biome-ignore lint/suspicious/noExplicitAny: each family has a configuration of its own

@@ -2,6 +2,7 @@ export { attention, type AttentionMask, type AttentionOptions } from "../ops/att
 export * from "./add-norm.js";
 export * from "./context.js";
 export * from "./embed-token.js";
+export * from "./embed-token-with-position.js";
 export * from "./feed-forward.js";
 export * from "./layer-norm.js";
 export * from "./linear.js";

@@ -76,6 +76,8 @@ function byteLength(x: Tensor): number {
 
 class Writer implements OnnxEmitter {
   nodesSoFar: proto.Message[] = [];
+  /** Names of what the nodes so far compute. */
+  private made = new Set<string>();
   readonly constants: proto.Message[] = [];
   private readonly known = new Map<string, string>();
   private readonly dims = new Map<string, string>();
@@ -114,6 +116,7 @@ class Writer implements OnnxEmitter {
 
   nodes(operator: string, inputs: readonly string[], outputs: number, attributes: Readonly<Record<string, OnnxAttribute>> = {}): string[] {
     const names = Array.from({ length: outputs }, () => this.fresh());
+    for (const name of names) this.made.add(name);
     const values = Object.entries(attributes).map(([k, v]) => [k, typeof v === "object" && "graph" in v ? { graph: body(v.graph) } : v] as const);
     this.nodesSoFar.push(proto.node(operator, inputs, names, Object.fromEntries(values), `${this.path}#${names[0]}`));
     return names;
@@ -177,13 +180,22 @@ class Writer implements OnnxEmitter {
   }
 
   subgraph(graph: Graph, outer: readonly (string | undefined)[]): OnnxSubgraph {
-    const outside = { nodes: this.nodesSoFar, dims: new Map(this.dims), path: this.path };
+    const outside = { nodes: this.nodesSoFar, made: this.made, dims: new Map(this.dims), path: this.path };
     this.nodesSoFar = [];
+    this.made = new Set();
     const names = new Map<Tensor, string>(graph.inputs.map((x, i) => [x, outer[i] ?? this.fresh()]));
     this.graph(graph, names);
-    const outputs = graph.outputs.map((y) => ({ name: this.node("Identity", [names.get(y)!]), aval: y }));
+    // An output is a value of its own, made inside.
+    const taken = new Set<string>();
+    const outputs = graph.outputs.map((y) => {
+      const name = names.get(y)!;
+      const own = this.made.has(name) && !taken.has(name) ? name : this.node("Identity", [name]);
+      taken.add(own);
+      return { name: own, aval: y };
+    });
     const inner = this.nodesSoFar;
     this.nodesSoFar = outside.nodes;
+    this.made = outside.made;
     this.path = outside.path;
     // What was computed inside is not visible outside.
     this.dims.clear();

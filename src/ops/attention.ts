@@ -1,4 +1,4 @@
-import { addDims, type Dim, divDims, formatShape, mulDims } from "../core/dim.js";
+import { addDims, type Dim, divDims, formatShape, mulDims, sizeOf } from "../core/dim.js";
 import { TesseraError } from "../core/errors.js";
 import { bind, type Primitive } from "../core/primitive.js";
 import type { Tensor } from "../core/tensor.js";
@@ -44,6 +44,7 @@ const attentionWeightsOp: Primitive<"any", { scale: number }> = {
         : onnx.node("Mul", [onnx.node("MatMul", [q!, onnx.node("Transpose", [k!], { perm: [0, 1, 3, 2] })]), onnx.scalar(scale, dtype)]);
     return onnx.node("Softmax", [bias ? onnx.node("Add", [raw, bias]) : raw], { axis: -1 });
   },
+  flops: ([q], [y]) => mulDims(mulDims(2, sizeOf(y!.shape)), q!.shape[3]!),
   vjp: (o, { inputs: [q, k, bias], output: weights, ct, attrs: { scale } }) => {
     const weighted = o.mul(ct, weights);
     const ds = o.sub(weighted, o.mul(weights, o.sum(weighted, { axes: [-1], keepDims: true })));

@@ -3,7 +3,7 @@ import { type DType, isFloating, onnxTypeCode } from "../core/dtype.js";
 import { TesseraError } from "../core/errors.js";
 import { bind, type Primitive } from "../core/primitive.js";
 import type { Aval, Tensor } from "../core/tensor.js";
-import { asTensor, type Operand } from "./constant.js";
+import { asTensor, full, type Operand } from "./constant.js";
 
 /** Same type out as in; refuses integers. */
 export function floating(x: Aval): Aval {
@@ -112,7 +112,8 @@ const powOp: Primitive<1, { exponent: number }> = {
 
 /** `xᵖ`, element-wise, for a constant exponent. */
 export function pow(x: Tensor, exponent: number): Tensor {
-  return bind(powOp, [x], { exponent });
+  if (exponent === 0) return full(x.shape, 1, x.dtype); // its gradient by the rule would be 0 · x⁻¹
+  return exponent === 1 ? x : bind(powOp, [x], { exponent });
 }
 
 // ---- one operand -------------------------------------------------------------------------------------------------
@@ -169,10 +170,10 @@ const absOp: Primitive<1> = {
   name: "abs",
   shape: ([x]) => x,
   emit: (onnx, inputs) => onnx.node("Abs", inputs),
-  vjp: (o, { inputs: [x], ct }) => [o.where(o.less(x, 0), o.neg(ct), ct)],
+  vjp: (o, { inputs: [x], ct }) => [o.where(o.less(x, 0), o.neg(ct), o.where(o.less(0, x), ct, 0))],
 };
 
-/** Absolute value, element-wise. */
+/** Absolute value, element-wise. The gradient at 0 is 0. */
 export function abs(x: Tensor): Tensor {
   return bind(absOp, [x], {});
 }

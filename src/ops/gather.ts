@@ -1,4 +1,4 @@
-import { type Dim, formatShape, sizeOf } from "../core/dim.js";
+import { type Dim, formatShape, sameShape } from "../core/dim.js";
 import { isFloating } from "../core/dtype.js";
 import { TesseraError } from "../core/errors.js";
 import { bind, type Primitive } from "../core/primitive.js";
@@ -69,8 +69,8 @@ const putAlongOp: Primitive<3, { axis: number }> = {
   name: "put_along",
   shape: ([x, ids, updates]) => {
     indices(ids);
-    if (sizeOf(ids.shape) !== sizeOf(updates.shape))
-      throw new TesseraError("shape", `indices and updates differ, ${formatShape(ids.shape)} and ${formatShape(updates.shape)}`);
+    if (!sameShape(ids.shape, updates.shape) || ids.shape.length !== x.shape.length)
+      throw new TesseraError("shape", `indices ${formatShape(ids.shape)} and updates ${formatShape(updates.shape)} of ${formatShape(x.shape)} must have one shape and its rank`);
     return { dtype: x.dtype, shape: x.shape };
   },
   emit: (onnx, inputs, { axis }) => onnx.node("ScatterElements", inputs, { axis, reduction: "add" }),

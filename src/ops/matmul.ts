@@ -1,4 +1,4 @@
-import { broadcastShapes, formatShape, sizeOf } from "../core/dim.js";
+import { broadcastShapes, formatShape, mulDims, sizeOf } from "../core/dim.js";
 import { TesseraError } from "../core/errors.js";
 import { bind, type Primitive } from "../core/primitive.js";
 import type { Aval, Tensor } from "../core/tensor.js";
@@ -43,6 +43,7 @@ const matmulOp: Primitive<2, MatmulAttributes> = {
     const product = onnx.node("MatMul", [left, right]);
     return scale === 1 ? product : onnx.node("Mul", [product, onnx.scalar(scale, outputs[0]!.dtype)]);
   },
+  flops: ([a], [y], { transA }) => mulDims(mulDims(2, sizeOf(y!.shape)), a.shape.at(transA ? -2 : -1)!),
   vjp: (o, { inputs: [a, b], ct, attrs: { transA, transB, scale }, wanted }) => {
     const da = () => (transA ? o.matmul(b, ct, { transA: transB, transB: true, scale }) : o.matmul(ct, b, { transB: !transB, scale }));
     // A shared right factor: one product over all rows instead of one for each and a sum.

@@ -1,12 +1,17 @@
 import { formatShape } from "../core/dim.js";
 import { TesseraError } from "../core/errors.js";
-import { bind, bindAll, type Primitive } from "../core/primitive.js";
+import { bind, bindAll, type Ops, type Primitive } from "../core/primitive.js";
 import type { Aval, Tensor } from "../core/tensor.js";
 import { floating } from "./elementwise.js";
 
+function withAxis(x: Aval): Aval {
+  if (x.shape.length === 0) throw new TesseraError("shape", "needs an axis, got a scalar");
+  return floating(x);
+}
+
 const softmaxOp: Primitive<1> = {
   name: "softmax",
-  shape: ([x]) => floating(x),
+  shape: ([x]) => withAxis(x),
   emit: (onnx, inputs) => onnx.node("Softmax", inputs, { axis: -1 }),
   vjp: (o, { output: y, ct }) => {
     const weighted = o.mul(ct, y);
@@ -25,7 +30,7 @@ export function softmax(x: Tensor): Tensor {
 
 const logSoftmaxOp: Primitive<1> = {
   name: "log_softmax",
-  shape: ([x]) => floating(x),
+  shape: ([x]) => withAxis(x),
   emit: (onnx, inputs) => onnx.node("LogSoftmax", inputs, { axis: -1 }),
   vjp: (o, { output: y, ct }) => [o.sub(ct, o.mul(o.exp(y), o.sum(ct, { axes: [-1], keepDims: true })))],
   decompose: (o, [x]) => {
@@ -46,6 +51,14 @@ function scaled(x: Aval, ...vectors: readonly Aval[]): void {
       throw new TesseraError("shape", `weight and bias must be [${x.shape.at(-1)}], got ${formatShape(v.shape)} for ${formatShape(x.shape)}`);
 }
 
+/** Size of the last axis, which the gradients divide by. */
+const width = (x: Aval) => Number(x.shape.at(-1));
+
+/** Gradients of gradients also come through the inverse deviation `r`: dr/dx = −r²·unit/n. */
+function withInverse(o: Ops, dx: Tensor, unit: Tensor, inverse: Tensor, ct: Tensor | undefined): Tensor {
+  return ct ? o.sub(dx, o.mul(o.mul(ct, o.mul(o.mul(inverse, inverse), 1 / width(unit))), unit)) : dx;
+}
+
 const layerNormalizeOp: Primitive<3, { eps: number }> = {
   name: "layer_normalize",
   shape: ([x, weight, bias]) => {
@@ -54,11 +67,13 @@ const layerNormalizeOp: Primitive<3, { eps: number }> = {
     return [x, statistic, statistic];
   },
   emit: (onnx, inputs, { eps }) => onnx.nodes("LayerNormalization", inputs, 3, { axis: -1, epsilon: { f: eps } }),
-  vjp: (o, { inputs: [x, weight], outputs: [, mean, inverse], ct, wanted }) => {
+  vjp: (o, { inputs: [x, weight], outputs: [, mean, inverse], ct, cts: [, ctMean, ctInverse], wanted }) => {
     const unit = o.mul(o.sub(x, mean!), inverse!);
     const g = o.mul(ct, weight);
     const means = o.add(o.mean(g, { axes: [-1], keepDims: true }), o.mul(unit, o.mean(o.mul(g, unit), { axes: [-1], keepDims: true })));
-    return [o.mul(inverse!, o.sub(g, means)), wanted[1] ? o.mul(ct, unit) : null, ct];
+    const direct = o.mul(inverse!, o.sub(g, means));
+    const dx = ctMean ? o.add(direct, o.mul(ctMean, 1 / width(x))) : direct;
+    return [withInverse(o, dx, unit, inverse!, ctInverse), wanted[1] ? o.mul(ct, unit) : null, ct];
   },
   decompose: (o, [x, weight, bias], { eps }) => {
     const mean = o.mean(x, { axes: [-1], keepDims: true });
@@ -89,11 +104,11 @@ const rmsNormalizeOp: Primitive<2, { eps: number }> = {
     const inverse = onnx.node("Reciprocal", [onnx.node("Sqrt", [onnx.node("Add", [square, onnx.scalar(eps, dtype)])])]);
     return [onnx.node("Mul", [onnx.node("Mul", [x, inverse]), weight]), inverse];
   },
-  vjp: (o, { inputs: [x, weight], outputs: [, inverse], ct, wanted }) => {
+  vjp: (o, { inputs: [x, weight], outputs: [, inverse], ct, cts: [, ctInverse], wanted }) => {
     const unit = o.mul(x, inverse!);
     const g = o.mul(ct, weight);
     const dx = o.mul(inverse!, o.sub(g, o.mul(unit, o.mean(o.mul(g, unit), { axes: [-1], keepDims: true }))));
-    return [dx, wanted[1] ? o.mul(ct, unit) : null];
+    return [withInverse(o, dx, unit, inverse!, ctInverse), wanted[1] ? o.mul(ct, unit) : null];
   },
   decompose: (o, [x, weight], { eps }) => {
     const inverse = o.pow(o.add(o.mean(o.mul(x, x), { axes: [-1], keepDims: true }), eps), -0.5);

@@ -91,7 +91,8 @@ function loop(step: Step, carries: readonly Tensor[], xs: readonly Tensor[], rev
     captured.set(outer, so);
     return so;
   };
-  const results = [...step.after, ...step.ys];
+  const ys = [...new Set(step.ys)];
+  const results = [...step.after, ...ys];
   for (const node of topologicalOrder(results, new Set(variables))) {
     if (!node.inputs.some((x) => made.has(x))) continue;
     const copy = renode(node, node.inputs.map(of));
@@ -100,7 +101,7 @@ function loop(step: Step, carries: readonly Tensor[], xs: readonly Tensor[], rev
   const outputs = results.map(of);
   const body = { inputs: [...variables.map(of), ...captured.values()], outputs };
   const all = bindAll(scanOp, [...carries, ...xs, ...captured.keys()], { body, carries: carries.length, xs: xs.length, reverse });
-  return { carries: all.slice(0, carries.length), ys: all.slice(carries.length, results.length) };
+  return { carries: all.slice(0, carries.length), ys: step.ys.map((y) => all[carries.length + ys.indexOf(y)]!) };
 }
 
 interface ScanAttributes {

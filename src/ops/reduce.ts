@@ -2,6 +2,7 @@ import { divDims, sizeOf } from "../core/dim.js";
 import { TesseraError } from "../core/errors.js";
 import { bind, type Primitive } from "../core/primitive.js";
 import type { Aval, Tensor } from "../core/tensor.js";
+import { floating } from "./elementwise.js";
 
 interface ReduceAttributes {
   readonly axes: readonly number[];
@@ -50,7 +51,7 @@ export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
 
 const meanOp: Primitive<1, ReduceAttributes> = {
   name: "mean",
-  shape: ([x], attrs) => reduced(x, attrs),
+  shape: ([x], attrs) => reduced(floating(x), attrs),
   emit: (onnx, [x], { axes, keepDims }) => onnx.node("ReduceMean", [x, onnx.ints(axes)], { keepdims: keepDims ? 1 : 0, noop_with_empty_axes: 1 }),
   vjp: (o, { inputs: [x], output, ct, attrs }) => {
     const count = divDims(sizeOf(x.shape), sizeOf(output.shape));
@@ -67,7 +68,7 @@ export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
 const maxOp: Primitive<1, ReduceAttributes> = {
   name: "max",
   shape: ([x], attrs) => reduced(x, attrs),
-  emit: (onnx, [x], { axes, keepDims }) => onnx.node("ReduceMax", [x, onnx.ints(axes)], { keepdims: keepDims ? 1 : 0 }),
+  emit: (onnx, [x], { axes, keepDims }) => onnx.node("ReduceMax", [x, onnx.ints(axes)], { keepdims: keepDims ? 1 : 0, noop_with_empty_axes: 1 }),
   vjp: (o, { inputs: [x], output, ct, attrs: { axes } }) => {
     const ones = withOnes(x, axes);
     const hit = o.cast(o.equal(x, o.reshape(output, ones)), x.dtype);

@@ -1,8 +1,10 @@
+import { TesseraError } from "../core/errors.js";
+
 /** What a byte-pair-encoding model is made of: the fields of `model` in tokenizer.json. */
 export interface BpeOptions {
   /** The id of every token. */
   readonly vocab: ReadonlyMap<string, number>;
-  /** Pairs of tokens, first merged first; every part and every product is in `vocab`. */
+  /** Pairs of tokens, first merged first. */
   readonly merges: readonly (readonly [string, string])[];
   /** The id that stands for a character outside the vocabulary; without one such characters vanish. */
   readonly unkId?: number | undefined;
@@ -16,6 +18,8 @@ export interface BpeOptions {
   readonly continuingSubwordPrefix?: string | undefined;
   /** Written after the last character of a word. */
   readonly endOfWordSuffix?: string | undefined;
+  /** What messages call the merges. Default `merges`. */
+  readonly where?: string;
 }
 
 const utf8 = new TextEncoder();
@@ -24,13 +28,14 @@ const utf8 = new TextEncoder();
  * Byte-pair encoding of one word (Sennrich et al. 2016): starting from characters, the adjacent pair whose merge was
  * learnt first is merged, leftmost first, until no pair has a merge. O(n log n) for a word of n characters.
  *
- * @returns the function from a word to the ids of its tokens.
+ * @returns the function from a word to the ids of its tokens
+ * @throws TesseraError `tokenizer` for a merge of or into what is not in the vocabulary
  */
 export function bpe(options: BpeOptions): (word: string) => number[] {
   const { vocab, unkId, fuseUnk, byteFallback, ignoreMerges } = options;
   const prefix = options.continuingSubwordPrefix ?? "";
   const suffix = options.endOfWordSuffix ?? "";
-  const table = mergeTable(options.merges, vocab, prefix);
+  const table = mergeTable(options, prefix);
 
   function firstSymbols(word: string): number[] {
     const symbols: number[] = [];
@@ -81,7 +86,7 @@ interface MergeTable {
   readonly product: Int32Array;
 }
 
-function mergeTable(merges: BpeOptions["merges"], vocab: ReadonlyMap<string, number>, prefix: string): MergeTable {
+function mergeTable({ merges, vocab, where = "merges" }: BpeOptions, prefix: string): MergeTable {
   const capacity = 2 ** Math.ceil(Math.log2(2 * merges.length + 2));
   const table: MergeTable = {
     mask: capacity - 1,
@@ -91,12 +96,17 @@ function mergeTable(merges: BpeOptions["merges"], vocab: ReadonlyMap<string, num
     product: new Int32Array(capacity),
   };
   merges.forEach(([a, b], rank) => {
-    const [left, right] = [vocab.get(a)!, vocab.get(b)!];
+    const idOf = (token: string) => {
+      const id = vocab.get(token);
+      if (id !== undefined) return id;
+      throw new TesseraError("tokenizer", `${where}[${rank}]: ${JSON.stringify(token)} is not in the vocabulary`);
+    };
+    const [left, right] = [idOf(a), idOf(b)];
     const slot = slotOf(table, left, right);
     table.left[slot] = left;
     table.right[slot] = right;
     table.rank[slot] = rank;
-    table.product[slot] = vocab.get(a + b.slice(prefix.length))!;
+    table.product[slot] = idOf(a + b.slice(prefix.length));
   });
   return table;
 }
@@ -112,9 +122,17 @@ function slotOf({ mask, left, right }: MergeTable, a: number, b: number): number
 const positions = 2 ** 31;
 
 /** Working memory of {@link mergeSymbols}, kept between words: allocating it anew costs more than most words do. */
-let next = new Int32Array(64);
-let previous = new Int32Array(64);
-let heap = new Float64Array(256);
+let next: Int32Array;
+let previous: Int32Array;
+let heap: Float64Array;
+const keptLength = 4096;
+remember(keptLength);
+
+function remember(length: number): void {
+  next = new Int32Array(length);
+  previous = new Int32Array(length);
+  heap = new Float64Array(3 * length); // at most n − 1 candidates at first, and 2 more for each of at most n − 1 merges
+}
 
 /**
  * Merges in place and returns what is left. Candidates wait in a heap of `rank · 2³¹ + position`; one that no longer
@@ -123,11 +141,7 @@ let heap = new Float64Array(256);
 function mergeSymbols(symbols: number[], table: MergeTable): number[] {
   const n = symbols.length;
   if (n < 2) return symbols;
-  if (n > next.length) {
-    next = new Int32Array(2 * n);
-    previous = new Int32Array(2 * n);
-    heap = new Float64Array(8 * n); // at most n − 1 candidates at first and 2 for each of at most n − 1 merges
-  }
+  if (n > next.length) remember(n);
   for (let at = 0; at < n; at++) {
     next[at] = at + 1 < n ? at + 1 : -1;
     previous[at] = at - 1;
@@ -164,6 +178,7 @@ function mergeSymbols(symbols: number[], table: MergeTable): number[] {
   }
   const merged: number[] = [];
   for (let at = 0; at !== -1; at = next[at]!) merged.push(symbols[at]!);
+  if (n > keptLength) remember(keptLength);
   return merged;
 }
 

@@ -17,12 +17,15 @@ export function decodeStream(
   decoding.push(before);
   let told = waiting(start, before);
 
-  /** What is new in `text`: the end of the earlier text may have been waiting and come first. */
+  /** What is new in `text`: the end of the earlier text may have been waiting, and then comes first. */
   const fresh = (text: string) => {
-    if (told === "" || text === "") return text;
-    const repeated = text.startsWith(told) ? told : "";
+    if (told.startsWith(text)) {
+      told = told.slice(text.length);
+      return "";
+    }
+    const rest = text.startsWith(told) ? text.slice(told.length) : text;
     told = "";
-    return text.slice(repeated.length);
+    return rest;
   };
 
   return {

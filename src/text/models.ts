@@ -25,6 +25,7 @@ export function tokenModel(model: ModelJson, vocab: ReadonlyMap<string, number>,
       const encode = bpe({
         vocab,
         merges: model.merges,
+        where: `${where}: model.merges`,
         unkId: idOfUnknown(model.unk_token, vocab),
         fuseUnk: model.fuse_unk,
         byteFallback: model.byte_fallback,

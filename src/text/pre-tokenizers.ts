@@ -135,27 +135,30 @@ function joined(behavior: Exclude<Behavior, "Isolated" | "Removed">, left: boole
   return behavior === "MergedWithPrevious" ? !left && right : left && !right;
 }
 
-/** The function that visits the matches of `pattern` and the gaps between them, in order; empty matches are passed over. */
+/** The function that visits the matches of `pattern` and the gaps between them, in order. An empty match is a cut. */
 function partsOf(pattern: RegExp) {
   // Most patterns match where the last match ended; test() then spares the array that exec() would make.
   const sticky = new RegExp(pattern.source, `${pattern.flags.replace("g", "")}y`);
   return (text: string, visit: (start: number, end: number, matched: boolean) => void) => {
     let from = 0; // everything before it has been visited
     let at = 0;
+    let lastEnd = -1;
     while (at < text.length) {
       sticky.lastIndex = at;
-      const end = sticky.test(text) ? sticky.lastIndex : at;
-      if (end > at) {
-        if (at > from) visit(from, at, false);
-        visit(at, end, true);
-        from = at = end;
-        continue;
+      let start = at;
+      let end = sticky.test(text) ? sticky.lastIndex : at;
+      if (start === end) {
+        pattern.lastIndex = at;
+        const match = pattern.exec(text);
+        if (match === null) break;
+        start = match.index;
+        end = start + match[0].length;
       }
-      pattern.lastIndex = at;
-      const match = pattern.exec(text);
-      if (match === null) break;
-      // An empty match: go on behind it, by a whole character.
-      at = match[0] === "" ? match.index + (text.codePointAt(match.index)! > 0xffff ? 2 : 1) : match.index;
+      at = start < end ? end : end + (text.codePointAt(end)! > 0xffff ? 2 : 1);
+      if (start === end && start === lastEnd) continue; // right behind a match, an empty one does not count
+      if (from < start) visit(from, start, false);
+      visit(start, end, true);
+      from = lastEnd = end;
     }
     if (from < text.length) visit(from, text.length, false);
   };

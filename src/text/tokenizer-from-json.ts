@@ -9,7 +9,7 @@ import { normalizer } from "./normalizers.js";
 import { plainLayout, postProcessor } from "./post-processors.js";
 import { wordSplitter } from "./pre-tokenizers.js";
 import { type SpecialTokens, specialRoles, type Tokenizer } from "./tokenizer.js";
-import { parseTokenizerJson, type TokenizerConfig, type TokenizerJson, vocabOf } from "./tokenizer-json.js";
+import { parseTokenizerJson, type TokenizerConfig, type TokenizerJson, vocabularyOf } from "./tokenizer-json.js";
 
 /** A tokenizer together with the files it was read from or goes into. */
 export interface LoadedTokenizer extends Tokenizer {
@@ -48,16 +48,13 @@ function assemble(json: TokenizerJson, config: TokenizerConfig, where: string): 
     build: (spec: ReturnType<typeof readComponent>) => T,
   ) => (json[field] === null ? undefined : build(readComponent(json[field], `${where}: ${field}`)));
 
-  const modelVocab = vocabOf(json.model);
-  const vocab = new Map(modelVocab);
-  for (const { id, content } of json.added_tokens) vocab.set(content, id);
-  const tokens: string[] = [];
-  for (const [token, id] of vocab) tokens[id] = token;
+  const vocabulary = vocabularyOf(json, where);
+  const { tokens } = vocabulary;
   const specialIds = new Set(json.added_tokens.filter(({ special }) => special).map(({ id }) => id));
 
   const sections = sectionsOf(json.added_tokens, component("normalizer", normalizer) ?? ((text) => text));
   const { split, byteLevel } = component("pre_tokenizer", wordSplitter) ?? wordSplitter(null);
-  const model = tokenModel(json.model, modelVocab, where);
+  const model = tokenModel(json.model, vocabulary.model, where);
   const encodeWord = remembering(byteLevel ? (word) => model(toByteAlphabet(utf8.encode(word))) : model);
   const process = component("post_processor", postProcessor) ?? ((texts) => texts);
   const layout = (texts: number, addSpecialTokens: boolean) => process(plainLayout(texts), addSpecialTokens).flat();
@@ -79,9 +76,9 @@ function assemble(json: TokenizerJson, config: TokenizerConfig, where: string): 
     json,
     config,
     vocabSize: tokens.length,
-    specialTokens: specialTokensOf(config, vocab),
+    specialTokens: specialTokensOf(config, vocabulary.all),
     specialIds,
-    idOf: (token) => vocab.get(token),
+    idOf: (token) => vocabulary.all.get(token),
     tokenOf: (id) => tokens[id],
     encode(text, { addSpecialTokens = true } = {}) {
       const ids: number[] = [];

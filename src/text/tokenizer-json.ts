@@ -67,7 +67,7 @@ export interface TokenizerConfig {
 const largestId = 2 ** 24 - 1; // vocabularies reach a few hundred thousand; a larger id is a fault, not a token
 
 /**
- * Checks that a value is a tokenizer.json all of whose parts fit together.
+ * Checks that a value has the shape of a tokenizer.json; whether its parts fit together shows when they are put together.
  *
  * @param where what messages call it, usually the path of the file
  * @throws TesseraError `tokenizer` naming the first field that is wrong
@@ -79,7 +79,7 @@ export function parseTokenizerJson(value: unknown, where: string): TokenizerJson
     version: typeof value.version === "string" ? value.version : "1.0",
     truncation: value.truncation ?? null,
     padding: value.padding ?? null,
-    added_tokens: parseAddedTokens(value.added_tokens ?? [], model, `${where}: added_tokens`),
+    added_tokens: parseAddedTokens(value.added_tokens ?? [], `${where}: added_tokens`),
     normalizer: parseComponent(value.normalizer, `${where}: normalizer`),
     pre_tokenizer: parseComponent(value.pre_tokenizer, `${where}: pre_tokenizer`),
     post_processor: parseComponent(value.post_processor, `${where}: post_processor`),
@@ -104,11 +104,39 @@ export function stringifyTokenizerJson(json: TokenizerJson): string {
   );
 }
 
-/** The id of every token of the model, added tokens left aside. */
-export function vocabOf(model: ModelJson): Map<string, number> {
-  return model.type === "Unigram"
-    ? new Map(model.vocab.map(([token], id) => [token, id]))
-    : new Map(Object.entries(model.vocab));
+/** The vocabulary of a tokenizer, both ways. */
+export interface Vocabulary {
+  /** The id of every token of the model. */
+  readonly model: ReadonlyMap<string, number>;
+  /** The id of every token, added tokens included. */
+  readonly all: ReadonlyMap<string, number>;
+  /** The token of every id; undefined where an id is not used. */
+  readonly tokens: readonly (string | undefined)[];
+}
+
+/**
+ * Puts the tokens of the model and the added tokens together.
+ *
+ * @throws TesseraError `tokenizer` where two of them contradict each other
+ */
+export function vocabularyOf(json: TokenizerJson, where: string): Vocabulary {
+  const model =
+    json.model.type === "Unigram"
+      ? new Map(json.model.vocab.map(([token], id) => [token, id]))
+      : new Map(Object.entries(json.model.vocab));
+  const tokens: (string | undefined)[] = [];
+  for (const [token, id] of model) tokens[id] = token;
+  const all = new Map(model);
+  json.added_tokens.forEach(({ id, content }, i) => {
+    const at = `${where}: added_tokens[${i}]`;
+    const known = all.get(content) ?? id;
+    if (known !== id) fail(at, `${shown(content)} has two ids (${id} and ${known})`);
+    const other = tokens[id] ?? content;
+    if (other !== content) fail(at, `${shown(content)} and ${shown(other)} have the same id, ${id}`);
+    all.set(content, id);
+    tokens[id] = content;
+  });
+  return { model, all, tokens };
 }
 
 function fail(where: string, what: string): never {
@@ -148,19 +176,17 @@ function parseModel(value: unknown, where: string): ModelJson {
           "unsupported",
           `${where}.dropout: merges dropped at random (${dropout}) are not supported`,
         );
-      const vocab = parseVocab(value.vocab, `${where}.vocab`);
-      const prefix = text("continuing_subword_prefix");
       return {
         type,
         dropout,
         unk_token: text("unk_token"),
-        continuing_subword_prefix: prefix,
+        continuing_subword_prefix: text("continuing_subword_prefix"),
         end_of_word_suffix: text("end_of_word_suffix"),
         fuse_unk: flag("fuse_unk"),
         byte_fallback: flag("byte_fallback"),
         ignore_merges: flag("ignore_merges"),
-        vocab,
-        merges: parseMerges(value.merges, vocab, prefix ?? "", `${where}.merges`),
+        vocab: parseVocab(value.vocab, `${where}.vocab`),
+        merges: parseMerges(value.merges, `${where}.merges`),
       };
     }
     case "WordPiece":
@@ -210,17 +236,15 @@ function parseVocab(value: unknown, where: string): Record<string, number> {
   if (!isRecord(value)) fail(where, `expected an object from tokens to ids, got ${shown(value)}`);
   const tokens: string[] = [];
   for (const [token, id] of Object.entries(value)) {
-    checkId(id, `${where}[${shown(token)}]`);
+    if (!isId(id)) fail(`${where}[${shown(token)}]`, `expected an id from 0 to ${largestId}, got ${shown(id)}`);
     if (tokens[id] !== undefined) fail(where, `${shown(tokens[id])} and ${shown(token)} have the same id, ${id}`);
     tokens[id] = token;
   }
   return value as Record<string, number>;
 }
 
-function checkId(id: unknown, where: string): asserts id is number {
-  if (!Number.isInteger(id) || (id as number) < 0 || (id as number) > largestId) {
-    fail(where, `expected an id from 0 to ${largestId}, got ${shown(id)}`);
-  }
+function isId(id: unknown): id is number {
+  return Number.isInteger(id) && (id as number) >= 0 && (id as number) <= largestId;
 }
 
 function parseScoredVocab(value: unknown, where: string): [string, number][] {
@@ -234,46 +258,29 @@ function parseScoredVocab(value: unknown, where: string): [string, number][] {
   return value;
 }
 
-function parseMerges(
-  value: unknown,
-  vocab: Readonly<Record<string, number>>,
-  prefix: string,
-  where: string,
-): [string, string][] {
+function parseMerges(value: unknown, where: string): [string, string][] {
   if (!Array.isArray(value)) fail(where, `expected a list of pairs, got ${shown(value)}`);
-  return value.map((entry, i) => {
+  return value.map((entry: unknown, i) => {
     const pair: unknown = typeof entry === "string" ? entry.split(" ") : entry;
     if (!Array.isArray(pair) || pair.length !== 2 || typeof pair[0] !== "string" || typeof pair[1] !== "string") {
       fail(`${where}[${i}]`, `expected two tokens, got ${shown(entry)}`);
     }
-    const [left, right] = pair as [string, string];
-    for (const token of [left, right, left + right.slice(prefix.length)]) {
-      if (!Object.hasOwn(vocab, token)) fail(`${where}[${i}]`, `${shown(token)} is not in the vocabulary`);
-    }
-    return [left, right];
+    return pair as [string, string];
   });
 }
 
 const addedTokenFlags = ["single_word", "lstrip", "rstrip", "normalized", "special"] as const;
 
-function parseAddedTokens(value: unknown, model: ModelJson, where: string): AddedTokenJson[] {
+function parseAddedTokens(value: unknown, where: string): AddedTokenJson[] {
   if (!Array.isArray(value)) fail(where, `expected a list, got ${shown(value)}`);
-  const vocab = vocabOf(model);
-  const contents = new Map<number, string>();
-  for (const [token, id] of vocab) contents.set(id, token);
   return value.map((token: unknown, i) => {
     const at = `${where}[${i}]`;
     if (!isRecord(token)) fail(at, `expected an object, got ${shown(token)}`);
     const { id, content } = token;
-    checkId(id, `${at}.id`);
-    if (typeof content !== "string" || content === "")
+    if (!isId(id)) fail(`${at}.id`, `expected an id from 0 to ${largestId}, got ${shown(id)}`);
+    if (typeof content !== "string" || content === "") {
       fail(`${at}.content`, `expected a string that is not empty, got ${shown(content)}`);
-    const known = vocab.get(content) ?? id;
-    if (known !== id) fail(at, `${shown(content)} has the id ${id} here and ${known} elsewhere`);
-    const other = contents.get(id) ?? content;
-    if (other !== content) fail(at, `${shown(content)} and ${shown(other)} have the same id, ${id}`);
-    vocab.set(content, id);
-    contents.set(id, content);
+    }
     const flags = addedTokenFlags.map((name) => {
       const flag = token[name] ?? (name === "normalized" ? token.special !== true : false);
       if (typeof flag !== "boolean") fail(`${at}.${name}`, `expected true or false, got ${shown(flag)}`);

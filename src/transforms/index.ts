@@ -1,3 +1,4 @@
+export * from "./flops.js";
 export * from "./grad.js";
 export * from "./print.js";
 export * from "./rebuild.js";

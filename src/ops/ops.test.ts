@@ -1,0 +1,65 @@
+import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { activation } from "../../test/ops/cases/activation.js";
+import { attention, rotary } from "../../test/ops/cases/attention.js";
+import { constants } from "../../test/ops/cases/constant.js";
+import { elementwise } from "../../test/ops/cases/elementwise.js";
+import { gather } from "../../test/ops/cases/gather.js";
+import { matmul } from "../../test/ops/cases/matmul.js";
+import { normalize } from "../../test/ops/cases/normalize.js";
+import { random } from "../../test/ops/cases/random.js";
+import { recurrent } from "../../test/ops/cases/recurrent.js";
+import { reduce } from "../../test/ops/cases/reduce.js";
+import { shape } from "../../test/ops/cases/shape.js";
+import { type Check, primitivesOf, runCase } from "../../test/ops/check.js";
+import { openSafetensors } from "../hub/safetensors.js";
+import { ops } from "./index.js";
+
+/** What the table of operations holds beside operations. */
+const others = ["MASKED", "axisOf", "constantOp", "floating"] as const satisfies readonly (keyof typeof ops)[];
+type Operation = Exclude<keyof typeof ops, (typeof others)[number]>;
+
+/** Every operation has its cases: one without does not compile. */
+export const checks: Readonly<Record<Operation, Check>> = {
+  ...activation,
+  ...attention,
+  ...constants,
+  ...elementwise,
+  ...gather,
+  ...matmul,
+  ...normalize,
+  ...random,
+  ...recurrent,
+  ...reduce,
+  ...rotary,
+  ...shape,
+};
+
+const recorded = openSafetensors(path.join(import.meta.dirname, "../../test/ops/recorded.safetensors"));
+afterAll(() => recorded[Symbol.dispose]());
+
+describe("every operation has a check", () => {
+  it("of the table", () => {
+    expect([...Object.keys(checks), ...others].sort()).toEqual(Object.keys(ops).sort());
+    for (const [operation, cases] of Object.entries(checks)) expect(Object.keys(cases), operation).not.toEqual([]);
+  });
+
+  it("of the records", () => {
+    const records = readdirSync(import.meta.dirname)
+      .filter((file) => file.endsWith(".ts") && !file.endsWith(".test.ts"))
+      .flatMap((file) => [...readFileSync(path.join(import.meta.dirname, file), "utf8").matchAll(/: Primitive<[^=]*= \{\s*name: "(\w+)"/g)])
+      .map((match) => match[1]!);
+    const applied = new Set(Object.values(checks).flatMap((cases) => Object.values(cases).flatMap(primitivesOf)));
+    expect(new Set(records).size).toBe(records.length);
+    expect([...applied].sort()).toEqual(expect.arrayContaining(records.sort()));
+  });
+});
+
+for (const [operation, cases] of Object.entries(checks))
+  describe(operation, () => {
+    for (const [name, one] of Object.entries(cases))
+      it(name, async () => {
+        await runCase(`${operation}/${name}`, one, recorded);
+      });
+  });

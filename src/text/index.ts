@@ -1,0 +1,22 @@
+export { type CharacterTokenizerOptions, trainCharacterTokenizer } from "./character-tokenizer.js";
+export type { Component } from "./component.js";
+export { loadTokenizer, saveTokenizer } from "./load-tokenizer.js";
+export type { SpecialTokenNames } from "./special-tokens.js";
+export type {
+  DecodeOptions,
+  DecodeStream,
+  EncodeOptions,
+  Encoding,
+  SpecialRole,
+  SpecialTokens,
+  Tokenizer,
+} from "./tokenizer.js";
+export { type LoadedTokenizer, tokenizerFromJson } from "./tokenizer-from-json.js";
+export {
+  type AddedTokenJson,
+  type ModelJson,
+  stringifyTokenizerJson,
+  type TokenizerConfig,
+  type TokenizerJson,
+} from "./tokenizer-json.js";
+export { type ByteLevelBpeOptions, trainByteLevelBpe } from "./train-bpe.js";
