@@ -1,5 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
+import type { Command } from "commander";
 import { formatShape } from "../core/dim.js";
 import { type Param, parametersOf, parameterTree } from "../core/module.js";
 import { input } from "../core/tensor.js";
@@ -7,6 +8,22 @@ import { readJsonObject } from "../hub/json-file.js";
 import { sequenceContext } from "../nn/context.js";
 import { describeModel } from "../pretrained/load-model.js";
 import { flops } from "../transforms/flops.js";
+import { modelFolder } from "./model-folder.js";
+
+/** `tessera info`. */
+export function addInfo(program: Command): void {
+  program
+    .command("info")
+    .description("what a model is: parameters, memory and work, from its config.json alone")
+    .argument("<folder>", "a model's name or folder, or a config.json; of any size, nothing is loaded")
+    .option("--json", "print one JSON object")
+    .addHelpText("after", "\nExample:\n  tessera info checkpoints/tang")
+    .action((folder: string, { json }: { json?: boolean }) => {
+      const report = reportModel(modelFolder(folder));
+      for (const warning of report.warnings) console.error(`warning: ${warning}`);
+      console.log(json ? JSON.stringify(report) : formatReport(report));
+    });
+}
 
 /** What `tessera info` reports of a configuration, whatever its size: nothing is allocated. */
 export interface ModelReport {
@@ -100,7 +117,7 @@ export function formatReport(report: ModelReport): string {
 
 /** `1.2G`-like magnitudes; below a thousand the number itself. */
 export function short(n: number): string {
-  const units = ["", "k", "M", "G", "T", "P"];
+  const units = ["", "k", "M", "G", "T", "P", "E"];
   const power = n < 1000 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(n) / 3));
   return power === 0 ? `${n}` : `${(n / 1000 ** power).toPrecision(3)} ${units[power]}`;
 }

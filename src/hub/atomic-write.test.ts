@@ -56,7 +56,9 @@ it("replaces a link, not the file that it points to", () => {
 });
 
 it("says in one line what it cannot do", () => {
-  expect(() => writeFileAtomic(join(folder, "none", "a"), "")).toThrow(/none\/a: cannot be created, no such file or folder$/);
+  expect(() => writeFileAtomic(join(folder, "none", "a"), "")).toThrow(
+    /none\/a: cannot be created, no such file or folder$/,
+  );
   mkdirSync(path);
   expect(() => writeFileAtomic(path, "x")).toThrow(/a\.bin: cannot be replaced, it is a folder$/);
   expect(readdirSync(folder)).toEqual(["a.bin"]);

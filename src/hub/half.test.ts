@@ -4,7 +4,7 @@ import { bfloat16ToFloat32, float16ToFloat32, float32ToBfloat16, float32ToFloat1
 const words = Uint16Array.from({ length: 65536 }, (_, i) => i);
 
 /** The value of a format with `fraction` fraction bits and exponent bias `bias`, from its definition in IEEE 754. */
-function valueOf(word: number, fraction: number, bias: number): number {
+function definition(word: number, fraction: number, bias: number): number {
   const sign = word >= 0x8000 ? -1 : 1;
   const exponent = (word & 0x7fff) >>> fraction;
   const rest = word & (2 ** fraction - 1);
@@ -31,7 +31,7 @@ describe.each(formats)("$name", ({ fraction, bias, widen, narrow, infinity }) =>
   it("widens all 65,536 words to the values of the definition", () => {
     const wide = widen(words);
     for (const word of words)
-      if (!Object.is(wide[word], valueOf(word, fraction, bias))) expect.fail(`word ${word} became ${wide[word]}`);
+      if (!Object.is(wide[word], definition(word, fraction, bias))) expect.fail(`word ${word} became ${wide[word]}`);
   });
 
   it("narrows every value of its own back to the same word, NaN payloads included", () => {
@@ -41,8 +41,8 @@ describe.each(formats)("$name", ({ fraction, bias, widen, narrow, infinity }) =>
   it("rounds to nearest, ties to even, at every midpoint between neighbours and beside it", () => {
     for (let low = 0; low < infinity; low++) {
       // One above the greatest finite word lies infinity, where the value 2^(bias + 1) would be.
-      const upper = low + 1 === infinity ? 2 ** (bias + 1) : valueOf(low + 1, fraction, bias);
-      const middle = (valueOf(low, fraction, bias) + upper) / 2;
+      const upper = low + 1 === infinity ? 2 ** (bias + 1) : definition(low + 1, fraction, bias);
+      const middle = (definition(low, fraction, bias) + upper) / 2;
       const even = low % 2 === 0 ? low : low + 1;
       const got = [one(neighbour(middle, -1)), one(middle), one(neighbour(middle, 1)), one(-middle)];
       if (`${got}` !== `${[low, even, low + 1, even | 0x8000]}`) expect.fail(`around ${middle}: ${got}`);
@@ -67,7 +67,19 @@ describe.each(formats)("$name", ({ fraction, bias, widen, narrow, infinity }) =>
 });
 
 it("narrows values as recorded from Python's struct (format e)", () => {
-  const values = [0.1, 65504, 65519.99609375, 65520, 2 ** -24, 2 ** -25, 2 ** -25 + 2 ** -48, 5.9e-8, 6.1e-5, 3.14159, -1 / 3];
-  const recorded = [0x2e66, 0x7bff, 0x7bff, 0x7c00, 0x0001, 0x0000, 0x0001, 0x0001, 0x03ff, 0x4248, 0xb555];
+  const values = [
+    0.1,
+    65504,
+    65519.99609375,
+    65520,
+    2 ** -24,
+    2 ** -25,
+    2 ** -25 + 2 ** -48,
+    5.9e-8,
+    6.1e-5,
+    3.75,
+    -1 / 3,
+  ];
+  const recorded = [0x2e66, 0x7bff, 0x7bff, 0x7c00, 0x0001, 0x0000, 0x0001, 0x0001, 0x03ff, 0x4380, 0xb555];
   expect([...float32ToFloat16(new Float32Array(values))]).toEqual(recorded);
 });

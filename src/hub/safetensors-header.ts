@@ -145,7 +145,7 @@ export function parseHeader(bytes: Uint8Array, fileSize: number, path: string): 
   let previous = "the header";
   for (const [name, tensor] of tensors) {
     if (tensor.byteOffset !== at) {
-      const relation = tensor.byteOffset < at ? "overlaps" : "leaves a hole after";
+      const relation = tensor.byteOffset < at ? "overlap" : "leave a hole after";
       fail(
         `tensor ${quote(name)}: its bytes ${relation} ${previous} (begins at byte ${tensor.byteOffset}, expected ${at})`,
       );
@@ -154,7 +154,8 @@ export function parseHeader(bytes: Uint8Array, fileSize: number, path: string): 
     previous = `tensor ${quote(name)}`;
   }
   if (at > fileSize) fail(`the file is cut short, ${previous} ends after it (byte ${at} vs ${fileSize})`);
-  if (at < fileSize) fail(`${fileSize - at} bytes after ${previous} belong to no tensor (byte ${at} vs ${fileSize})`);
+  if (at < fileSize)
+    fail(`bytes after ${previous} belong to no tensor (it ends at byte ${at}, the file at ${fileSize})`);
   return { metadata, tensors: new Map(tensors) };
 }
 

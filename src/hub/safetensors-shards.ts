@@ -1,4 +1,4 @@
-import { readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { bytesOf } from "../core/dtype.js";
 import { TesseraError } from "../core/errors.js";
@@ -52,8 +52,9 @@ export function writeCheckpoint(
       written.add(indexFileName);
     }
     // The index is what makes shards visible: it comes last, and where they would overwrite its own shards it goes first.
-    if (shards.length > 1 && readdirSync(folder).some((name) => shardName.test(name) && written.has(name)))
-      remove(folder, [indexFileName]);
+    const index = join(folder, indexFileName);
+    const present = existsSync(index) ? readFileSync(index, "utf8") : "";
+    if (shards.some((_, i) => present.includes(nameOf(i)))) remove(folder, [indexFileName]);
     for (const file of staged) file.commit();
   } catch (error) {
     for (const file of staged) file.discard();

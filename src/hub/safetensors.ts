@@ -65,13 +65,14 @@ export function openSafetensors(path: string): SafetensorsFile {
  * @throws TesseraError `checkpoint` or `unsupported`, as {@link openSafetensors} does
  */
 export function parseSafetensors(bytes: Uint8Array, path = "safetensors"): SafetensorsFile {
-  const length = headerLength(bytes.subarray(0, 8), bytes.length, path);
-  const header = parseHeader(bytes.subarray(8, 8 + length), bytes.length, path);
+  const whole = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength); // a Buffer's slice() would not copy
+  const length = headerLength(whole.subarray(0, 8), whole.length, path);
+  const header = parseHeader(whole.subarray(8, 8 + length), whole.length, path);
   return fileOf(path, header, {
     load: (_, { dtype, shape, byteOffset, byteLength }) => ({
       dtype,
       shape,
-      data: viewAs(dtype, bytes.subarray(byteOffset, byteOffset + byteLength)),
+      data: viewAs(dtype, whole.subarray(byteOffset, byteOffset + byteLength)),
     }),
     close: () => {},
   });

@@ -1,9 +1,8 @@
-import { param } from "../core/module.js";
 import { sigmoid, tanh } from "../ops/activation.js";
 import { add, mul, sub } from "../ops/elementwise.js";
 import { matmul } from "../ops/matmul.js";
 import { split } from "../ops/shape.js";
-import type { RnnCell, RnnCellSizes } from "./rnn-cell.js";
+import { type PlainRnnCell, type RnnCellSizes, rnnParameters } from "./rnn-cell.js";
 
 /**
  * GRU: gates `r, z = σ(W x_i + b + W′ h_{i−1} + b′)`, candidate `n = tanh(W x_i + b + r ⊙ (W′ h_{i−1} + b′))`,
@@ -12,17 +11,11 @@ import type { RnnCell, RnnCellSizes } from "./rnn-cell.js";
  *
  * @example sequenceRnn(gru({ input: 64, hidden: 128 }))
  */
-export function gru({ input, hidden }: RnnCellSizes): RnnCell<"weight_ih" | "weight_hh" | "bias_ih" | "bias_hh"> {
-  const init = { uniform: 1 / Math.sqrt(hidden) };
+export function gru({ input, hidden }: RnnCellSizes): PlainRnnCell {
   return {
     input,
     states: [hidden],
-    parameters: (input) => ({
-      weight_ih: param([3 * hidden, input], init),
-      weight_hh: param([3 * hidden, hidden], init),
-      bias_ih: param([3 * hidden], init),
-      bias_hh: param([3 * hidden], init),
-    }),
+    parameters: (input) => rnnParameters({ input, hidden, gates: 3 }),
     project: (p, x) => add(matmul(x, p.weight_ih, { transB: true }), p.bias_ih),
     step: (p, [h], x) => {
       const parts = [2 * hidden, hidden];

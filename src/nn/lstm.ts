@@ -1,9 +1,12 @@
-import { param } from "../core/module.js";
+import { type Param, param } from "../core/module.js";
 import { sigmoid, tanh } from "../ops/activation.js";
 import { add, mul } from "../ops/elementwise.js";
 import { matmul } from "../ops/matmul.js";
 import { split } from "../ops/shape.js";
-import type { RnnCell, RnnCellSizes } from "./rnn-cell.js";
+import { type RnnCell, type RnnCellSizes, rnnParameters } from "./rnn-cell.js";
+
+/** What an LSTM learns. */
+export type LstmSpec = ReturnType<typeof rnnParameters> & { readonly weight_hr: Param | undefined };
 
 /**
  * LSTM: gates `i, f, o = σ(W x_i + b + W′ h_{i−1} + b′)`, candidate `g = tanh(…)` of the same form;
@@ -17,18 +20,14 @@ export function lstm({
   input,
   hidden,
   projection,
-}: RnnCellSizes & { readonly projection?: number }): RnnCell<"weight_ih" | "weight_hh" | "bias_ih" | "bias_hh" | "weight_hr"> {
-  const init = { uniform: 1 / Math.sqrt(hidden) };
+}: RnnCellSizes & { readonly projection?: number }): RnnCell<LstmSpec> {
   const output = projection ?? hidden;
   return {
     input,
     states: [output, hidden],
     parameters: (input) => ({
-      weight_ih: param([4 * hidden, input], init),
-      weight_hh: param([4 * hidden, output], init),
-      bias_ih: param([4 * hidden], init),
-      bias_hh: param([4 * hidden], init),
-      weight_hr: projection === undefined ? undefined : param([projection, hidden], init),
+      ...rnnParameters({ input, hidden, gates: 4, output }),
+      weight_hr: projection === undefined ? undefined : param([projection, hidden], { uniform: 1 / Math.sqrt(hidden) }),
     }),
     project: (p, x) => add(matmul(x, p.weight_ih, { transB: true }), add(p.bias_ih, p.bias_hh)),
     step: (p, [h, c], x) => {

@@ -1,12 +1,12 @@
 import type { Dim } from "../core/dim.js";
 import { TesseraError } from "../core/errors.js";
-import { module, type Param } from "../core/module.js";
+import { module } from "../core/module.js";
 import type { Tensor } from "../core/tensor.js";
 import { full } from "../ops/constant.js";
 import { scan } from "../ops/recurrent.js";
 import { concat, reshape, split, transpose } from "../ops/shape.js";
 import type { Context } from "./context.js";
-import type { RnnCell } from "./rnn-cell.js";
+import type { RnnCell, RnnCellSpec } from "./rnn-cell.js";
 
 /** How recurrent layers are put together. */
 export interface SequenceRnnOptions {
@@ -29,12 +29,15 @@ export interface SequenceRnnOptions {
 export function sequenceRnn(cell: RnnCell, { layers = 1, bidirectional = false, dropout = 0 }: SequenceRnnOptions = {}) {
   if (!(Number.isInteger(layers) && layers > 0)) throw new TesseraError("argument", `sequenceRnn: layers must be a whole number ≥ 1, got ${layers}`);
   const directions = bidirectional ? ["", "_reverse"] : [""];
-  const named = (layer: number, direction: string) =>
-    Object.entries(cell.parameters(layer === 0 ? cell.input : directions.length * cell.states[0]))
-      .filter(([, p]) => p !== undefined)
-      .map(([name, p]) => ({ name, p, path: `${name}_l${layer}${direction}` }));
-  const all = [...Array(layers).keys()].flatMap((layer) => directions.flatMap((direction) => named(layer, direction)));
-  const spec: Readonly<Record<string, Param>> = Object.fromEntries(all.map(({ path, p }) => [path, p]));
+  const declared = Array.from({ length: layers }, (_, layer) => {
+    const parameters: RnnCellSpec = cell.parameters(layer === 0 ? cell.input : directions.length * cell.states[0]);
+    return Object.entries(parameters);
+  });
+  const spec: RnnCellSpec = Object.fromEntries(
+    declared.flatMap((parameters, layer) =>
+      directions.flatMap((direction) => parameters.map(([name, p]) => [`${name}_l${layer}${direction}`, p])),
+    ),
+  );
 
   return module(spec, (self, x: Tensor, ctx: Context): Tensor => {
     const [b] = x.shape as [Dim, Dim, number];
@@ -42,7 +45,7 @@ export function sequenceRnn(cell: RnnCell, { layers = 1, bidirectional = false, 
     for (let layer = 0; layer < layers; layer++) {
       const elements = layer === 0 ? y : ctx.dropout(y, dropout);
       const run = (direction: string, before: Tensor) => {
-        const parameters = Object.fromEntries(named(layer, direction).map(({ name, path }) => [name, self[path]!]));
+        const parameters = Object.fromEntries(declared[layer]!.map(([name]) => [name, self[`${name}_l${layer}${direction}`]]));
         return runCell(cell, parameters, elements, before, direction !== "");
       };
       const state = { shape: [b, cell.states.reduce((sum, size) => sum + size, 0)], dtype: x.dtype };
@@ -60,7 +63,7 @@ export function bidirectionalSequenceRnn(cell: RnnCell, options: Omit<SequenceRn
 }
 
 /** A cell over `x: [t, b, d]` → its outputs `[t, b, h]`, and its states after the last element, side by side as `before` has them. */
-function runCell(cell: RnnCell, parameters: Readonly<Record<string, Tensor>>, x: Tensor, before: Tensor, reverse: boolean): readonly [Tensor, Tensor] {
+function runCell(cell: RnnCell, parameters: Readonly<Record<string, Tensor | undefined>>, x: Tensor, before: Tensor, reverse: boolean): readonly [Tensor, Tensor] {
   const projected = cell.project(parameters, x); // [t, b, n]
   const states = split(before, cell.states);
   if (x.shape[0] === 1) {

@@ -60,8 +60,11 @@ const K = 0.044715;
 const geluTanhOp: Primitive<1> = {
   name: "gelu_tanh",
   shape: ([x]) => floating(x),
-  emit: (onnx, [x]) =>
-    onnx.contrib ? onnx.node("com.microsoft.FastGelu", [x]) : onnx.node("Gelu", [x], { approximate: "tanh" }),
+  // FastGelu refuses a tensor without axes.
+  emit: (onnx, [x], _, { inputs }) =>
+    onnx.contrib && inputs[0].shape.length > 0
+      ? onnx.node("com.microsoft.FastGelu", [x])
+      : onnx.node("Gelu", [x], { approximate: "tanh" }),
   vjp: (o, { inputs: [x], output: y, ct }) => {
     // gelu(x) = x·s with s = σ(2u), u = C(x + Kx³), so d = s + y(1 − s)·2u′
     const x2 = o.mul(x, x);

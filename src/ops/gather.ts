@@ -1,5 +1,5 @@
-import { type Dim, formatShape, sameShape } from "../core/dim.js";
-import { isFloating } from "../core/dtype.js";
+import { type Dim, formatShape, sameShape, sizeOf } from "../core/dim.js";
+import { isFloating, onnxTypeCode } from "../core/dtype.js";
 import { TesseraError } from "../core/errors.js";
 import { bind, type Primitive } from "../core/primitive.js";
 import type { Aval, Tensor } from "../core/tensor.js";
@@ -25,6 +25,10 @@ export function gather(table: Tensor, ids: Tensor): Tensor {
   return bind(gatherOp, [table, ids], {});
 }
 
+// ONNX Runtime 1.30 gives a ScatterND of more elements than about this to several threads, and two that add to one row at the same
+// time lose one of the sums. Smaller ones it runs on one thread, in order.
+const ONE_THREAD = 200_000;
+
 const scatterAddOp: Primitive<2, { rows: Dim }> = {
   name: "scatter_add",
   shape: ([ids, updates], { rows }) => {
@@ -36,9 +40,21 @@ const scatterAddOp: Primitive<2, { rows: Dim }> = {
   },
   emit: (onnx, [ids, updates], _, { inputs: [i], outputs }) => {
     const { dtype, shape } = outputs[0]!;
+    const row = shape.slice(1);
+    const [count, width] = [sizeOf(i.shape), sizeOf(row)];
     const zeros = onnx.node("Expand", [onnx.scalar(0, dtype), onnx.shape(shape)]);
-    const at = onnx.node("Reshape", [ids, onnx.shape([...i.shape, 1])]);
-    return onnx.node("ScatterND", [zeros, at, updates], { reduction: "add" });
+    const flat = onnx.node("Reshape", [updates, onnx.shape([count, ...row])]);
+    const long = i.dtype === "int64" ? ids : onnx.node("Cast", [ids], { to: onnxTypeCode("int64") });
+    if (typeof count === "string" || typeof width === "string") {
+      const each = onnx.node("Reshape", [long, onnx.shape([count, ...row.map(() => 1)])]);
+      const at = onnx.node("Expand", [each, onnx.shape([count, ...row])]);
+      return onnx.node("ScatterElements", [zeros, at, flat], { axis: 0, reduction: "add" }); // always one thread, but slow
+    }
+    const most = Math.max(1, Math.floor(ONE_THREAD / Math.max(1, width)));
+    const sizes = Array.from({ length: Math.ceil(count / most) }, (_, k) => Math.min(most, count - k * most));
+    const parts = (x: string) => (sizes.length < 2 ? [x] : onnx.nodes("Split", [x, onnx.ints(sizes)], sizes.length, { axis: 0 }));
+    const at = parts(onnx.node("Reshape", [long, onnx.ints([count, 1])]));
+    return parts(flat).reduce((table, y, k) => onnx.node("ScatterND", [table, at[k]!, y], { reduction: "add" }), zeros);
   },
   vjp: (o, { inputs: [ids], ct }) => [null, o.gather(ct, ids)],
 };

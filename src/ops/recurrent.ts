@@ -56,7 +56,7 @@ export function scan(
   const elements = stacks.map((x, i) => input(`x${i}`, x.shape.slice(1), x.dtype));
   const step = body(before, elements);
   if (step.carries.length !== carries.length)
-    throw new TesseraError("argument", `scan: the body returns other carries than it gets (${step.carries.length} vs ${carries.length})`);
+    throw new TesseraError("argument", `scan: the step returns other carries than it gets (${carries.length} vs ${step.carries.length})`);
   const after = loop({ before, elements, after: step.carries, ys: step.ys ?? [] }, carries, stacks, reverse);
   return { carries: after.carries, ys: after.ys.map((y) => toFront(y, axisOf(axis, y.rank), true)) };
 }
@@ -79,14 +79,15 @@ interface Step {
  * Binds the loop over a step along the first axis. What the step uses beside its placeholders becomes an input of the loop, so
  * that gradients reach it; `outside` says what stands for a tensor there, where that is not the tensor itself.
  */
-function loop(step: Step, carries: readonly Tensor[], xs: readonly Tensor[], reverse: boolean, outside?: ReadonlyMap<Tensor, Tensor>): ScanResult {
+function loop(step: Step, carries: readonly Tensor[], xs: readonly Tensor[], reverse: boolean, outside: ReadonlyMap<Tensor, Tensor> = new Map()): ScanResult {
+  const beside = new Map(outside);
   const variables = [...step.before, ...step.elements];
   const made = new Map<Tensor, Tensor>(variables.map((x) => [x, input(x.name, x.shape, x.dtype)]));
   const captured = new Map<Tensor, Tensor>();
   const of = (x: Tensor): Tensor => {
     const inside = made.get(x);
     if (inside) return inside;
-    const outer = outside?.get(x) ?? x;
+    const outer = beside.get(x) ?? x;
     const so = captured.get(outer) ?? input(outer.name, outer.shape, outer.dtype);
     captured.set(outer, so);
     return so;
@@ -94,9 +95,10 @@ function loop(step: Step, carries: readonly Tensor[], xs: readonly Tensor[], rev
   const ys = [...new Set(step.ys)];
   const results = [...step.after, ...ys];
   for (const node of topologicalOrder(results, new Set(variables))) {
-    if (!node.inputs.some((x) => made.has(x))) continue;
-    const copy = renode(node, node.inputs.map(of));
-    node.outputs.forEach((y, i) => made.set(y, copy.outputs[i]!));
+    const inside = node.inputs.some((x) => made.has(x));
+    if (!inside && !node.inputs.some((x) => beside.has(x))) continue;
+    const copy = renode(node, node.inputs.map((x) => (inside ? of(x) : (beside.get(x) ?? x))));
+    node.outputs.forEach((y, i) => (inside ? made : beside).set(y, copy.outputs[i]!));
   }
   const outputs = results.map(of);
   const body = { inputs: [...variables.map(of), ...captured.values()], outputs };

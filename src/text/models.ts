@@ -2,6 +2,7 @@ import { TesseraError } from "../core/errors.js";
 import { bpe, byteTokens } from "./bpe.js";
 import { libraryTokenizer } from "./library.js";
 import type { ModelJson } from "./tokenizer-json.js";
+import { unigram } from "./unigram.js";
 
 /** What a word became. `tokens` is there only where a token is shown otherwise than the vocabulary spells its id. */
 export interface EncodedWord {
@@ -13,8 +14,8 @@ export interface EncodedWord {
 export type Model = (word: string) => EncodedWord;
 
 /**
- * The model that the `model` of tokenizer.json describes. Byte-pair encoding and word-level look-up are our own;
- * WordPiece and Unigram are Hugging Face's library, one word at a time.
+ * The model that the `model` of tokenizer.json describes. WordPiece is that of Hugging Face's library, one word
+ * at a time.
  *
  * @throws TesseraError `tokenizer`, from the returned function, for a word that the vocabulary cannot express where
  * the model has no unknown token.
@@ -45,21 +46,16 @@ export function tokenModel(model: ModelJson, vocab: ReadonlyMap<string, number>,
       return (word) => ({ ids: library.model([word]).map((token) => vocab.get(token) ?? unkId ?? fail(where, word)) });
     }
     case "Unigram": {
-      const library = libraryTokenizer({ model: { ...model, vocab: [...model.vocab] } });
+      const segment = unigram(model.vocab, model.unk_id ?? undefined);
       return (word) => {
+        const pieces = segment(word);
         const ids: number[] = [];
         const tokens: string[] = [];
-        for (const token of library.model([word])) {
-          const id = vocab.get(token);
-          const bytes = id === undefined && model.byte_fallback ? byteTokens(token, vocab) : undefined;
-          if (bytes === undefined) {
-            ids.push(id ?? model.unk_id ?? fail(where, word));
-            tokens.push(token);
-          } else {
-            ids.push(...bytes);
-            tokens.push(...bytes.map((byte) => model.vocab[byte]![0]));
-          }
-        }
+        pieces.texts.forEach((text, i) => {
+          const bytes = model.byte_fallback && !vocab.has(text) ? byteTokens(text, vocab) : undefined;
+          ids.push(...(bytes ?? [pieces.ids[i] ?? fail(where, text)]));
+          tokens.push(...(bytes?.map((id) => model.vocab[id]![0]) ?? [text]));
+        });
         return { ids, tokens };
       };
     }

@@ -58,7 +58,12 @@ function assemble(json: TokenizerJson, config: TokenizerConfig, where: string): 
   const encodeWord = remembering(byteLevel ? (word) => model(toByteAlphabet(utf8.encode(word))) : model);
   const process = component("post_processor", postProcessor) ?? ((texts) => texts);
   const layout = (texts: number, addSpecialTokens: boolean) => process(plainLayout(texts), addSpecialTokens).flat();
-  layout(2, true); // a template that does not fit shows now rather than at the first text
+  for (const piece of layout(2, true)) {
+    const lost = piece.text === undefined ? piece.ids.find((id) => tokens[id] === undefined) : undefined;
+    if (lost !== undefined) {
+      throw new TesseraError("tokenizer", `${where}: post_processor: it sets the id ${lost}, which has no token`);
+    }
+  }
   const startDecoding = component("decoder", decoder) ?? decoder(null);
 
   /** Visits the words of a text in order, each encoded; an added token is a word. */
@@ -76,9 +81,9 @@ function assemble(json: TokenizerJson, config: TokenizerConfig, where: string): 
     json,
     config,
     vocabSize: tokens.length,
-    specialTokens: specialTokensOf(config, vocabulary.all),
+    specialTokens: specialTokensOf(config, vocabulary.idOf),
     specialIds,
-    idOf: (token) => vocabulary.all.get(token),
+    idOf: vocabulary.idOf,
     tokenOf: (id) => tokens[id],
     encode(text, { addSpecialTokens = true } = {}) {
       const ids: number[] = [];
@@ -142,10 +147,10 @@ function remembering(model: Model): Model {
 }
 
 /** Reads `bos_token` and its like, each a string or an object with `content`. */
-function specialTokensOf(config: TokenizerConfig, vocab: ReadonlyMap<string, number>): SpecialTokens {
-  const idOf = (token: unknown) => {
+function specialTokensOf(config: TokenizerConfig, idOf: (token: string) => number | undefined): SpecialTokens {
+  const idOfField = (token: unknown) => {
     const content = isRecord(token) ? token.content : token;
-    return typeof content === "string" ? vocab.get(content) : undefined;
+    return typeof content === "string" ? idOf(content) : undefined;
   };
-  return Object.fromEntries(specialRoles.map((role) => [role, idOf(config[`${role}_token`])])) as SpecialTokens;
+  return Object.fromEntries(specialRoles.map((role) => [role, idOfField(config[`${role}_token`])])) as SpecialTokens;
 }

@@ -108,8 +108,8 @@ export function stringifyTokenizerJson(json: TokenizerJson): string {
 export interface Vocabulary {
   /** The id of every token of the model. */
   readonly model: ReadonlyMap<string, number>;
-  /** The id of every token, added tokens included. */
-  readonly all: ReadonlyMap<string, number>;
+  /** The id of a token, added tokens included. */
+  idOf(token: string): number | undefined;
   /** The token of every id; undefined where an id is not used. */
   readonly tokens: readonly (string | undefined)[];
 }
@@ -126,17 +126,18 @@ export function vocabularyOf(json: TokenizerJson, where: string): Vocabulary {
       : new Map(Object.entries(json.model.vocab));
   const tokens: (string | undefined)[] = [];
   for (const [token, id] of model) tokens[id] = token;
-  const all = new Map(model);
+  const added = new Map<string, number>();
+  const idOf = (token: string) => added.get(token) ?? model.get(token);
   json.added_tokens.forEach(({ id, content }, i) => {
     const at = `${where}: added_tokens[${i}]`;
-    const known = all.get(content) ?? id;
+    const known = idOf(content) ?? id;
     if (known !== id) fail(at, `${shown(content)} has two ids (${id} and ${known})`);
     const other = tokens[id] ?? content;
     if (other !== content) fail(at, `${shown(content)} and ${shown(other)} have the same id, ${id}`);
-    all.set(content, id);
+    added.set(content, id);
     tokens[id] = content;
   });
-  return { model, all, tokens };
+  return { model, idOf, tokens };
 }
 
 function fail(where: string, what: string): never {

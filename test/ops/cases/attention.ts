@@ -143,6 +143,7 @@ const turned = (shape: readonly number[], half: number, interleaved: boolean, po
     {
       build: ({ x, cos, sin, positions }) => ops.rotate(x, cos, sin, positions, { interleaved }),
       oracle: ({ x, cos, sin, positions }) => oracle.rotate(x, cos, sin, positions, interleaved),
+      constants: ["cos", "sin"],
       named: shape.slice(0, 2).filter((size) => size > 1),
     },
   );
@@ -177,9 +178,9 @@ export const rotary = {
   rotate: {
     halves: complex(false),
     neighbours: complex(true),
-    "part of a head": turned([2, 3, 2, 10], 3, false, [2, 3]),
-    "part of a head, neighbours": turned([2, 3, 2, 10], 3, true, [2, 3]),
-    "one row of positions": turned([3, 4, 1, 4], 2, false, [1, 4]),
-    "one token": turned([2, 1, 3, 4], 2, true, [2, 1]),
+    "part of a head": turned([2, 5, 4, 10], 3, false, [2, 5]),
+    "part of a head, neighbours": turned([2, 5, 4, 10], 3, true, [2, 5]),
+    "one row of positions": turned([3, 5, 1, 4], 2, false, [1, 5]),
+    "one token": turned([5, 1, 3, 4], 2, true, [5, 1]),
   },
 } satisfies Readonly<Record<string, Check>>;

@@ -50,6 +50,10 @@ export const gather = {
     "rows of higher rank": table([4, 2, 3], [5]),
     "scalar id": table([4, 3], []),
     "short integers": table([4, 3], [2, 2], undefined, "int32"),
+    "no ids": check(
+      { x: floats([4, 3]), ids: ints([0], 4) },
+      { build: ({ x, ids }) => ops.gather(x, ids), oracle: () => ({ shape: [0, 3], data: [] }) },
+    ),
     "integer table": check(
       { x: ints([5, 2], 99), ids: ints([3], 5) },
       { build: ({ x, ids }) => ops.gather(x, ids), oracle: ({ x, ids }) => oracle.gather(x, ids) },

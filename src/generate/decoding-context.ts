@@ -1,0 +1,91 @@
+import { addDims, type Dim, formatShape } from "../core/dim.js";
+import { TesseraError } from "../core/errors.js";
+import { input, type Tensor } from "../core/tensor.js";
+import { currentPath } from "../core/trace.js";
+import type { Context } from "../nn/context.js";
+import { type AttentionOptions, attention } from "../ops/attention.js";
+import { cachedAttention, cachedHeadSize } from "../ops/cached-attention.js";
+import { slice } from "../ops/shape.js";
+
+/** Something a model remembers from one call to the next: an input of the graph and the output that follows it. */
+export interface StateSlot {
+  /** Module path and role: `transformer.h.0.attn.key`. */
+  readonly name: string;
+  /**
+   * - `"append"`: keys or values, `[b, g, slots, d]`; input and output are one array, the graph writes the new tokens' slots only
+   * - `"replace"`: a state, `[b, ...]`; the graph reads the input to the end, so the output is another array
+   */
+  readonly kind: "append" | "replace";
+  readonly before: Tensor;
+  readonly after: Tensor;
+}
+
+/** A context and what the trace through it has collected. */
+export interface DecodingTrace {
+  readonly context: Context;
+  /** int64 `[b, t]`. */
+  readonly positions: Tensor;
+  /** Slot of each row's last new token, int32 `[b]`. */
+  readonly last: Tensor;
+  /** Number of slots of the keys and values, int32 `[]`. */
+  readonly slots: Tensor;
+  /** In the order of the trace; complete when the model's forward has returned. */
+  readonly states: readonly StateSlot[];
+}
+
+/** Name of the size that counts the slots of keys and values. */
+export const SLOTS = "slots";
+
+/**
+ * The context of cached decoding: attention goes over keys and values kept in buffers, states are carried from call to call, and
+ * only the last position is scored. What is remembered, and its sizes, come out of the model's own forward.
+ *
+ * Rows may be of different lengths when one token is given for each; more tokens at once go through one row at a time.
+ */
+export function decodingContext(batch: Dim, length: Dim): DecodingTrace {
+  const states: StateSlot[] = [];
+  const positions = input("positions", [batch, length], "int64");
+  const last = input("last", [batch], "int32");
+  const slots = input("slots", [], "int32");
+  const named = (role: string) => {
+    const name = [currentPath(), role].filter(Boolean).join(".");
+    const earlier = states.filter((s) => s.name === name || s.name.startsWith(`${name}#`)).length;
+    return earlier === 0 ? name : `${name}#${earlier + 1}`; // a module may attend, or be called, more than once
+  };
+
+  const attend = (q: Tensor, k: Tensor, v: Tensor, { mask = "none", bias, scale, onWeights }: AttentionOptions = {}): Tensor => {
+    const where = `${currentPath()}.attend`;
+    if (mask === "none") throw new TesseraError("unsupported", `${where}: decoding sees no later tokens, the mask is "none" (causal or banded expected)`);
+    if (bias && bias.shape.at(-1) !== SLOTS)
+      throw new TesseraError("unsupported", `${where}: a bias over cached keys must end in their number, got ${formatShape(bias.shape)} (${SLOTS} vs ${bias.shape.at(-1)})`);
+    const weights = input("weights", []);
+    if (onWeights && onWeights(weights) !== weights)
+      throw new TesseraError("unsupported", `${where}: attention weights are changed, cached attention does not show them`);
+    const size = cachedHeadSize(Number(k.shape[3]), Number(v.shape[3]));
+    const shape = [batch, k.shape[2]!, SLOTS, size];
+    const names = [named("key"), named("value")] as const;
+    const [key, value] = [input(`${names[0]}.before`, shape), input(`${names[1]}.before`, shape)];
+    const window = typeof mask === "object" ? mask.window : undefined;
+    const result = cachedAttention(q, k, v, { key, value, last, slots }, { window, bias, scale });
+    states.push({ name: names[0], kind: "append", before: key, after: result.key });
+    states.push({ name: names[1], kind: "append", before: value, after: result.value });
+    return result.output;
+  };
+
+  const context: Context = {
+    training: false,
+    positions,
+    attend,
+    attendTo: attention,
+    dropout: (x) => x,
+    scored: (x) => slice(x, 1, addDims(length, -1), length),
+    carry(role, { shape, dtype = "float32" }, advance) {
+      const name = named(role);
+      const before = input(`${name}.before`, shape, dtype);
+      const [result, after] = advance(before);
+      states.push({ name, kind: "replace", before, after });
+      return result;
+    },
+  };
+  return { context, positions, last, slots, states };
+}
