@@ -69,7 +69,7 @@ export function viewAs<D extends DType>(dtype: D, bytes: Uint8Array): TypedArray
   const { bytes: size, array } = facts[dtype];
   if (bytes.byteLength % size !== 0)
     throw new TesseraError("shape", `viewAs: ${bytes.byteLength} bytes are not whole ${dtype} elements of ${size} bytes`);
-  const aligned = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
+  const aligned = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes); // a Buffer's own slice would be a view
   return new array(aligned.buffer as ArrayBuffer, aligned.byteOffset, bytes.byteLength / size) as TypedArrayOf[D];
 }
 

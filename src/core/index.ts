@@ -1,3 +1,4 @@
+export * from "./config-reader.js";
 export * from "./dim.js";
 export * from "./dtype.js";
 export * from "./errors.js";

@@ -67,10 +67,14 @@ it("says in one line what it cannot do", () => {
 it("removes what a killed writer left, not what others are writing", () => {
   const name = (pid: number) => `.a.bin.${hostname()}-${pid}-0123abcd.tmp`;
   writeFileSync(join(folder, name(2 ** 22 + 1)), ""); // above the largest process id of Linux
+  writeFileSync(join(folder, name(2 ** 22 + 2).replace("a.bin", "b.bin")), "");
   writeFileSync(join(folder, name(process.ppid)), "");
   writeFileSync(join(folder, ".other.tmp"), "");
+  writeFileSync(join(folder, name(2 ** 22 + 1).replace(hostname(), "elsewhere")), "");
   writeFileAtomic(path, "x");
-  expect(readdirSync(folder).sort()).toEqual([name(process.ppid), ".other.tmp", "a.bin"].sort());
+  expect(readdirSync(folder).sort()).toEqual(
+    [name(process.ppid), name(2 ** 22 + 1).replace(hostname(), "elsewhere"), ".other.tmp", "a.bin"].sort(),
+  );
 });
 
 it("holds the old content or the new one whenever the writer is killed", { timeout: 60_000 }, async () => {

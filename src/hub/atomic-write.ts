@@ -19,7 +19,7 @@ export interface StagedFile {
 /**
  * Writes a file so that it is either there as a whole or not at all: to a temporary file in the same folder, flushed to disk,
  * then renamed. If the process is killed at any moment, `path` holds the old content or the new one. What a killed process
- * left behind is removed by the next write of the same file.
+ * left behind is removed by the next write in the same folder.
  *
  * @throws TesseraError `io` when it cannot be written; an error thrown by the content passes through. The old file is then unchanged
  */
@@ -34,9 +34,9 @@ export function writeFileAtomic(path: string, content: FileContent): void {
  */
 export function stageFile(path: string, content: FileContent): StagedFile {
   const folder = dirname(path);
-  const prefix = `.${basename(path)}.${hostname()}-`;
-  removeLeftovers(folder, prefix);
-  const temporary = join(folder, `${prefix}${process.pid}-${randomBytes(4).toString("hex")}.tmp`);
+  removeLeftovers(folder);
+  const suffix = `${process.pid}-${randomBytes(4).toString("hex")}.tmp`;
+  const temporary = join(folder, `.${basename(path)}${hostMark()}${suffix}`);
   const discard = () => rmSync(temporary, { force: true });
   const guarded = <T>(done: string, act: () => T): T => {
     try {
@@ -95,8 +95,10 @@ export function syncFolder(folder: string): void {
   }
 }
 
-/** Temporary files of the same target whose writer, a process of this host, is gone. */
-function removeLeftovers(folder: string, prefix: string): void {
+const hostMark = () => `.${hostname()}-`;
+
+/** Temporary files whose writer, a process of this host, is gone. */
+function removeLeftovers(folder: string): void {
   let names: string[];
   try {
     names = readdirSync(folder);
@@ -104,7 +106,8 @@ function removeLeftovers(folder: string, prefix: string): void {
     return; // creating the file will say what is wrong with the folder
   }
   for (const name of names) {
-    const pid = name.startsWith(prefix) ? /^(\d+)-[0-9a-f]{8}\.tmp$/.exec(name.slice(prefix.length))?.[1] : undefined;
+    const [, rest] = name.startsWith(".") ? name.split(hostMark()) : [];
+    const pid = /^(\d+)-[0-9a-f]{8}\.tmp$/.exec(rest ?? "")?.[1];
     if (pid !== undefined && !isAlive(Number(pid))) rmSync(join(folder, name), { force: true });
   }
 }

@@ -3,7 +3,7 @@ import { TesseraError } from "../core/errors.js";
 import { writeFileAtomic } from "./atomic-write.js";
 import { formatConfigJson } from "./config-format.js";
 import { readJsonObject } from "./json-file.js";
-import { quote } from "./quote.js";
+import { quote } from "../core/quote.js";
 
 /** A model folder's `config.json`, not yet understood. */
 export interface RawConfig {

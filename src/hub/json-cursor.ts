@@ -1,4 +1,4 @@
-import { quote } from "./quote.js";
+import { quote } from "../core/quote.js";
 
 /**
  * A strict JSON reader that is told what to expect: it steps through a text without building values that nobody asked for,

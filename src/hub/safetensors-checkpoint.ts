@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { TesseraError } from "../core/errors.js";
 import type { HostTensor } from "../core/host-tensor.js";
 import { isObject, readJsonObject } from "./json-file.js";
-import { quote } from "./quote.js";
+import { quote } from "../core/quote.js";
 import { openSafetensors, type SafetensorsFile } from "./safetensors.js";
 import type { SafetensorsTensor } from "./safetensors-header.js";
 

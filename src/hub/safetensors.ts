@@ -3,7 +3,7 @@ import { allocate, bytesOf, viewAs } from "../core/dtype.js";
 import { messageOf, TesseraError } from "../core/errors.js";
 import type { HostTensor } from "../core/host-tensor.js";
 import { type StagedFile, stageFile } from "./atomic-write.js";
-import { quote } from "./quote.js";
+import { quote } from "../core/quote.js";
 import { openRegularFile, readFully } from "./regular-file.js";
 import {
   formatHeader,

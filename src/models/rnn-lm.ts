@@ -41,7 +41,9 @@ function parse(c: ConfigReader): RnnLmConfig {
     tie_word_embeddings: c.bool("tie_word_embeddings", { default: false }),
   };
   if (config.tie_word_embeddings && config.embedding_size !== config.hidden_size)
-    c.problem(`tie_word_embeddings needs embedding_size and hidden_size to be equal (${config.embedding_size} vs ${config.hidden_size})`);
+    c.problem(
+      `tie_word_embeddings needs embedding_size and hidden_size to be equal (${config.embedding_size} vs ${config.hidden_size})`,
+    );
   return config;
 }
 
@@ -49,7 +51,9 @@ function parse(c: ConfigReader): RnnLmConfig {
 const outputHead = ({ vocab_size, hidden_size, tie_word_embeddings }: RnnLmConfig) =>
   module(
     {
-      weight: tie_word_embeddings ? undefined : param([vocab_size, hidden_size], { uniform: 1 / Math.sqrt(hidden_size) }),
+      weight: tie_word_embeddings
+        ? undefined
+        : param([vocab_size, hidden_size], { uniform: 1 / Math.sqrt(hidden_size) }),
       bias: param([vocab_size], "zeros"),
     },
     ({ weight, bias }, x: Tensor, embedding: Tensor) => add(matmul(x, weight ?? embedding, { transB: true }), bias),

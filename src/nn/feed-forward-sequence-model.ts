@@ -15,7 +15,8 @@ import { linear } from "./linear.js";
  * @throws TesseraError `argument` for an `n` below 1
  */
 export function lastElements(n: number, x: Tensor, ctx: Context): Tensor {
-  if (!(Number.isInteger(n) && n > 0)) throw new TesseraError("argument", `lastElements: n must be a whole number ≥ 1, got ${n}`);
+  if (!(Number.isInteger(n) && n > 0))
+    throw new TesseraError("argument", `lastElements: n must be a whole number ≥ 1, got ${n}`);
   if (n === 1) return x;
   const [b, t, d] = x.shape as [Dim, Dim, number];
   return ctx.carry("last_elements", { shape: [b, n - 1, d], dtype: x.dtype }, (before) => {
@@ -35,7 +36,8 @@ export function lastElements(n: number, x: Tensor, ctx: Context): Tensor {
  * @param activation default ReLU
  */
 export function feedForwardSequenceModel(n: number, d: number, dFf: number, activation: Activation = relu) {
-  return module({ linear1: linear(n * d, dFf), linear2: linear(dFf, d) }, ({ linear1, linear2 }, x: Tensor, ctx: Context) =>
-    linear2(activation(linear1(lastElements(n, x, ctx)))),
+  return module(
+    { linear1: linear(n * d, dFf), linear2: linear(dFf, d) },
+    ({ linear1, linear2 }, x: Tensor, ctx: Context) => linear2(activation(linear1(lastElements(n, x, ctx)))),
   );
 }

@@ -19,7 +19,11 @@ export interface RnnCell<S extends RnnCellSpec = any> {
   /** What of a step depends on no state, so that it is one product for all steps: `x: [..., input]` → `[..., n]`. */
   project(parameters: ParamsOf<S>, x: Tensor): Tensor;
   /** One step: the states `[b, size]` before it and `[b, n]` from {@link RnnCell.project} → the states after it. */
-  step(parameters: ParamsOf<S>, states: readonly Tensor[], projected: Tensor): readonly [output: Tensor, ...others: Tensor[]];
+  step(
+    parameters: ParamsOf<S>,
+    states: readonly Tensor[],
+    projected: Tensor,
+  ): readonly [output: Tensor, ...others: Tensor[]];
 }
 
 /** Sizes of a recurrent cell. */
@@ -31,7 +35,12 @@ export interface RnnCellSizes {
 }
 
 /** The weights and biases of torch's cells, of `gates` gates: from the element (`ih`) and from the output before (`hh`). */
-export function rnnParameters({ input, hidden, gates, output = hidden }: RnnCellSizes & { readonly gates: number; readonly output?: number }) {
+export function rnnParameters({
+  input,
+  hidden,
+  gates,
+  output = hidden,
+}: RnnCellSizes & { readonly gates: number; readonly output?: number }) {
   const init = { uniform: 1 / Math.sqrt(hidden) };
   return {
     weight_ih: param([gates * hidden, input], init),

@@ -26,8 +26,12 @@ export interface SequenceRnnOptions {
  * @throws TesseraError `argument` for less than one layer
  * @example sequenceRnn(lstm({ input: 64, hidden: 128 }), { layers: 2, dropout: 0.5 })
  */
-export function sequenceRnn(cell: RnnCell, { layers = 1, bidirectional = false, dropout = 0 }: SequenceRnnOptions = {}) {
-  if (!(Number.isInteger(layers) && layers > 0)) throw new TesseraError("argument", `sequenceRnn: layers must be a whole number ≥ 1, got ${layers}`);
+export function sequenceRnn(
+  cell: RnnCell,
+  { layers = 1, bidirectional = false, dropout = 0 }: SequenceRnnOptions = {},
+) {
+  if (!(Number.isInteger(layers) && layers > 0))
+    throw new TesseraError("argument", `sequenceRnn: layers must be a whole number ≥ 1, got ${layers}`);
   const directions = bidirectional ? ["", "_reverse"] : [""];
   const declared = Array.from({ length: layers }, (_, layer) => {
     const parameters: RnnCellSpec = cell.parameters(layer === 0 ? cell.input : directions.length * cell.states[0]);
@@ -45,7 +49,9 @@ export function sequenceRnn(cell: RnnCell, { layers = 1, bidirectional = false, 
     for (let layer = 0; layer < layers; layer++) {
       const elements = layer === 0 ? y : ctx.dropout(y, dropout);
       const run = (direction: string, before: Tensor) => {
-        const parameters = Object.fromEntries(declared[layer]!.map(([name]) => [name, self[`${name}_l${layer}${direction}`]]));
+        const parameters = Object.fromEntries(
+          declared[layer]!.map(([name]) => [name, self[`${name}_l${layer}${direction}`]]),
+        );
         return runCell(cell, parameters, elements, before, direction !== "");
       };
       const state = { shape: [b, cell.states.reduce((sum, size) => sum + size, 0)], dtype: x.dtype };
@@ -63,7 +69,13 @@ export function bidirectionalSequenceRnn(cell: RnnCell, options: Omit<SequenceRn
 }
 
 /** A cell over `x: [t, b, d]` → its outputs `[t, b, h]`, and its states after the last element, side by side as `before` has them. */
-function runCell(cell: RnnCell, parameters: Readonly<Record<string, Tensor | undefined>>, x: Tensor, before: Tensor, reverse: boolean): readonly [Tensor, Tensor] {
+function runCell(
+  cell: RnnCell,
+  parameters: Readonly<Record<string, Tensor | undefined>>,
+  x: Tensor,
+  before: Tensor,
+  reverse: boolean,
+): readonly [Tensor, Tensor] {
   const projected = cell.project(parameters, x); // [t, b, n]
   const states = split(before, cell.states);
   if (x.shape[0] === 1) {

@@ -1,4 +1,4 @@
-import { addDims, type Dim, type Shape } from "../core/dim.js";
+import { addDims, countOf, type Dim, formatShape, type Shape, sameShape } from "../core/dim.js";
 import { bytesOf, type DType, type TypedArray, toTypedArray } from "../core/dtype.js";
 import { TesseraError } from "../core/errors.js";
 import { topologicalOrder } from "../core/graph.js";
@@ -37,29 +37,55 @@ const IR_VERSION = 10;
 /**
  * A graph as a serialized ONNX model (ModelProto, opset 21).
  *
- * @throws TesseraError `argument` when two outputs share a name or an initializer is no input of the graph
+ * @throws TesseraError `argument` when an output has the name of another or of an input, or an initializer is no input of the
+ *   graph; `shape` when an initializer has another type than the input, or one outside the model has named sizes
  */
 export function emitOnnx(graph: Graph, options: EmitOptions = {}): Uint8Array {
-  const { contrib = true, initializers = {}, external = {}, outputNames = graph.outputs.map((_, i) => `out${i}`) } = options;
+  const {
+    contrib = true,
+    initializers = {},
+    external = {},
+    outputNames = graph.outputs.map((_, i) => `out${i}`),
+  } = options;
   if (outputNames.length !== graph.outputs.length)
-    throw new TesseraError("argument", `emitOnnx: ${outputNames.length} output names for ${graph.outputs.length} outputs`);
+    throw new TesseraError(
+      "argument",
+      `emitOnnx: ${outputNames.length} output names for ${graph.outputs.length} outputs`,
+    );
+  const taken = new Set(graph.inputs.map((x) => x.name));
+  for (const name of outputNames) {
+    if (taken.has(name)) throw new TesseraError("argument", `emitOnnx: two inputs or outputs are named ${name}`);
+    taken.add(name);
+  }
   for (const name of [...Object.keys(initializers), ...Object.keys(external)])
-    if (!graph.inputs.some((x) => x.name === name)) throw new TesseraError("argument", `emitOnnx: initializer ${name} is no input of the graph`);
+    if (!graph.inputs.some((x) => x.name === name))
+      throw new TesseraError("argument", `emitOnnx: initializer ${name} is no input of the graph`);
 
   const stored: proto.Message[] = [];
   const open: Tensor[] = [];
   for (const x of graph.inputs) {
     const inside = initializers[x.name];
     const outside = external[x.name];
+    if (inside && (inside.dtype !== x.dtype || !sameShape(inside.shape, x.shape)))
+      throw new TesseraError(
+        "shape",
+        `emitOnnx: initializer ${x.name} is ${inside.dtype}${formatShape(inside.shape)}, the input ${x.dtype}${formatShape(x.shape)}`,
+      );
     if (inside) stored.push(proto.tensor(x.name, inside.dtype, inside.shape, inside.data));
-    else if (outside) stored.push(proto.externalTensor(x.name, x.dtype, x.shape as number[], { ...outside, length: byteLength(x) }));
+    else if (outside)
+      stored.push(
+        proto.externalTensor(x.name, x.dtype, x.shape as number[], {
+          ...outside,
+          length: countOf(x.shape) * bytesOf(x.dtype),
+        }),
+      );
     else open.push(x);
   }
-  const writer = new Writer(contrib, open);
+  const writer = new Writer(contrib, open, taken);
   const names = new Map<Tensor, string>(graph.inputs.map((x) => [x, x.name]));
   writer.graph(graph, names);
   // An output needs a name of its own, even where it is an input or another output as well.
-  graph.outputs.forEach((y, i) => writer.rename(names.get(y)!, outputNames[i]!));
+  for (const [i, y] of graph.outputs.entries()) writer.rename(names.get(y)!, outputNames[i]!);
 
   const body = proto.graph("main", {
     nodes: writer.nodesSoFar,
@@ -70,10 +96,6 @@ export function emitOnnx(graph: Graph, options: EmitOptions = {}): Uint8Array {
   return proto.model(body, OPSET, contrib, IR_VERSION);
 }
 
-function byteLength(x: Tensor): number {
-  return (x.shape as number[]).reduce((a, b) => a * b, 1) * bytesOf(x.dtype);
-}
-
 class Writer implements OnnxEmitter {
   nodesSoFar: proto.Message[] = [];
   /** Names of what the nodes so far compute. */
@@ -81,12 +103,14 @@ class Writer implements OnnxEmitter {
   readonly constants: proto.Message[] = [];
   private readonly known = new Map<string, string>();
   private readonly dims = new Map<string, string>();
+  private readonly solving = new Set<string>();
   private count = 0;
   private path = "";
 
   constructor(
     readonly contrib: boolean,
     private readonly inputs: readonly Tensor[],
+    private readonly taken: ReadonlySet<string>,
   ) {}
 
   /** Writes the nodes of a graph; `names` holds its inputs' names and receives every other value's. */
@@ -97,12 +121,17 @@ class Writer implements OnnxEmitter {
       this.path = path;
       const named = inputs.map((x) => {
         const name = names.get(x);
-        if (name === undefined) throw new TesseraError("argument", `${path}: uses ${x.name}, which is no input of the graph`);
+        if (name === undefined)
+          throw new TesseraError("argument", `${path}: uses ${x.name}, which is no input of the graph`);
         return name;
       });
-      const result: string | readonly string[] = op.emit(this, named, attrs, { inputs, outputs, used: outputs.map((y) => used.has(y)) });
+      const result: string | readonly string[] = op.emit(this, named, attrs, {
+        inputs,
+        outputs,
+        used: outputs.map((y) => used.has(y)),
+      });
       const all = typeof result === "string" ? [result] : result;
-      outputs.forEach((y, i) => names.set(y, all[i]!));
+      for (const [i, y] of outputs.entries()) names.set(y, all[i]!);
     }
   }
 
@@ -111,13 +140,23 @@ class Writer implements OnnxEmitter {
   }
 
   private fresh(): string {
-    return `v${this.count++}`;
+    let name: string;
+    do name = `v${this.count++}`;
+    while (this.taken.has(name));
+    return name;
   }
 
-  nodes(operator: string, inputs: readonly string[], outputs: number, attributes: Readonly<Record<string, OnnxAttribute>> = {}): string[] {
+  nodes(
+    operator: string,
+    inputs: readonly string[],
+    outputs: number,
+    attributes: Readonly<Record<string, OnnxAttribute>> = {},
+  ): string[] {
     const names = Array.from({ length: outputs }, () => this.fresh());
     for (const name of names) this.made.add(name);
-    const values = Object.entries(attributes).map(([k, v]) => [k, typeof v === "object" && "graph" in v ? { graph: body(v.graph) } : v] as const);
+    const values = Object.entries(attributes).map(
+      ([k, v]) => [k, typeof v === "object" && "graph" in v ? { graph: body(v.graph) } : v] as const,
+    );
     this.nodesSoFar.push(proto.node(operator, inputs, names, Object.fromEntries(values), `${this.path}#${names[0]}`));
     return names;
   }
@@ -166,15 +205,20 @@ class Writer implements OnnxEmitter {
   private sizeOfInput(name: string): string {
     for (const x of this.inputs) {
       const axis = x.shape.indexOf(name);
-      if (axis >= 0) return this.node("Slice", [this.node("Shape", [x.name]), this.ints([axis]), this.ints([axis + 1])]);
+      if (axis >= 0)
+        return this.node("Slice", [this.node("Shape", [x.name]), this.ints([axis]), this.ints([axis + 1])]);
     }
     // A size that only ever appears inside an expression, such as "past + t": solve the first input that holds it.
     for (const x of this.inputs)
       for (const [axis, d] of x.shape.entries()) {
         if (typeof d !== "string" || !d.split(" + ").includes(name)) continue;
+        if (this.solving.has(name)) break;
+        this.solving.add(name);
         const rest = addDims(d as Dim, `-1*${name}`);
         const whole = this.node("Slice", [this.node("Shape", [x.name]), this.ints([axis]), this.ints([axis + 1])]);
-        return this.node("Sub", [whole, this.shape([rest])]);
+        const value = this.node("Sub", [whole, this.shape([rest])]);
+        this.solving.delete(name);
+        return value;
       }
     throw new TesseraError("shape", `emitOnnx: no input of the graph has the size ${JSON.stringify(name)}`);
   }
@@ -207,5 +251,10 @@ class Writer implements OnnxEmitter {
 
 function body({ inputs, nodes, outputs }: OnnxSubgraph): proto.Message {
   const info = ({ name, aval }: OnnxSubgraph["inputs"][number]) => proto.valueInfo(name, aval.dtype, aval.shape);
-  return proto.graph("body", { nodes: nodes as proto.Message[], initializers: [], inputs: inputs.map(info), outputs: outputs.map(info) });
+  return proto.graph("body", {
+    nodes: nodes as proto.Message[],
+    initializers: [],
+    inputs: inputs.map(info),
+    outputs: outputs.map(info),
+  });
 }

@@ -41,7 +41,10 @@ export function relu(x: Tensor): Tensor {
 const siluOp: Primitive<1> = {
   name: "silu",
   shape: ([x]) => floating(x),
-  emit: (onnx, [x]) => (onnx.contrib ? onnx.node("com.microsoft.QuickGelu", [x], { alpha: { f: 1 } }) : onnx.node("Mul", [x, onnx.node("Sigmoid", [x])])),
+  emit: (onnx, [x]) =>
+    onnx.contrib
+      ? onnx.node("com.microsoft.QuickGelu", [x], { alpha: { f: 1 } })
+      : onnx.node("Mul", [x, onnx.node("Sigmoid", [x])]),
   vjp: (o, { inputs: [x], output: y, ct }) => {
     const s = o.sigmoid(x);
     return [o.mul(ct, o.add(s, o.sub(y, o.mul(y, s))))]; // s + y(1 − s)

@@ -32,8 +32,12 @@ const attentionWeightsOp: Primitive<"any", { scale: number }> = {
     const [b, h, t, d] = q!.shape;
     const [kb, kh, s, kd] = k!.shape;
     if (q!.shape.length !== 4 || k!.shape.length !== 4 || b !== kb || h !== kh || d !== kd)
-      throw new TesseraError("shape", `queries ${formatShape(q!.shape)} and keys ${formatShape(k!.shape)} must both be [b, h, tokens, d]`);
-    if (bias && bias.shape.length > 4) throw new TesseraError("shape", `a bias of ${formatShape(bias.shape)} does not broadcast to [b, h, t, s]`);
+      throw new TesseraError(
+        "shape",
+        `queries ${formatShape(q!.shape)} and keys ${formatShape(k!.shape)} must both be [b, h, tokens, d]`,
+      );
+    if (bias && bias.shape.length > 4)
+      throw new TesseraError("shape", `a bias of ${formatShape(bias.shape)} does not broadcast to [b, h, t, s]`);
     return { dtype: q!.dtype, shape: [b!, h!, t!, s!] };
   },
   emit: (onnx, [q, k, bias], { scale }, { outputs }) => {
@@ -41,7 +45,10 @@ const attentionWeightsOp: Primitive<"any", { scale: number }> = {
     const raw =
       onnx.contrib && dtype === "float32"
         ? onnx.node("com.microsoft.FusedMatMul", [q!, k!], { transB: 1, alpha: { f: scale } })
-        : onnx.node("Mul", [onnx.node("MatMul", [q!, onnx.node("Transpose", [k!], { perm: [0, 1, 3, 2] })]), onnx.scalar(scale, dtype)]);
+        : onnx.node("Mul", [
+            onnx.node("MatMul", [q!, onnx.node("Transpose", [k!], { perm: [0, 1, 3, 2] })]),
+            onnx.scalar(scale, dtype),
+          ]);
     return onnx.node("Softmax", [bias ? onnx.node("Add", [raw, bias]) : raw], { axis: -1 });
   },
   flops: ([q], [y]) => mulDims(mulDims(2, sizeOf(y!.shape)), q!.shape[3]!),
@@ -95,9 +102,17 @@ export function maskBias(mask: Exclude<AttentionMask, "none">, t: Dim, s: Dim = 
 export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor {
   const { mask = "none", bias, scale = 1 / Math.sqrt(Number(q.shape.at(-1))), onWeights = (w) => w } = options;
   if (q.rank !== 4 || k.rank !== 4 || v.rank !== 4)
-    throw new TesseraError("shape", `attention: needs [b, tokens, heads, d], got ${[q, k, v].map((x) => formatShape(x.shape)).join(", ")}`);
+    throw new TesseraError(
+      "shape",
+      `attention: needs [b, tokens, heads, d], got ${[q, k, v].map((x) => formatShape(x.shape)).join(", ")}`,
+    );
   const heads = q.shape[2]!;
-  const masked = mask === "none" ? bias : bias ? add(bias, maskBias(mask, q.shape[1]!, k.shape[1]!)) : maskBias(mask, q.shape[1]!, k.shape[1]!);
+  const masked =
+    mask === "none"
+      ? bias
+      : bias
+        ? add(bias, maskBias(mask, q.shape[1]!, k.shape[1]!))
+        : maskBias(mask, q.shape[1]!, k.shape[1]!);
   const [qs, ks, vs] = [q, repeatHeads(k, heads), repeatHeads(v, heads)].map((x) => transpose(x, [0, 2, 1, 3])); // [b, h, ·, d]
   const weights = observe("attention_weights", attentionWeights(qs!, ks!, masked, scale));
   return transpose(matmul(onWeights(weights), vs!), [0, 2, 1, 3]);
@@ -108,6 +123,7 @@ export function repeatHeads(x: Tensor, heads: Dim): Tensor {
   const [b, s, g, d] = x.shape as [Dim, Dim, Dim, Dim];
   if (g === heads) return x;
   const times = divDims(heads, g);
-  if (times === undefined) throw new TesseraError("shape", `attention: ${heads} query heads are no multiple of ${g} key-value heads`);
+  if (times === undefined)
+    throw new TesseraError("shape", `attention: ${heads} query heads are no multiple of ${g} key-value heads`);
   return reshape(broadcastTo(reshape(x, [b, s, g, 1, d]), [b, s, g, times, d]), [b, s, heads, d]);
 }

@@ -22,9 +22,13 @@ const cachedAttentionOp: Primitive<"any", CachedAttentionAttributes> = {
     const t = q!.shape[1]!;
     const expect = (what: string, x: Aval, shape: readonly Dim[], dtype: Aval["dtype"]) => {
       if (!sameShape(x.shape, shape) || x.dtype !== dtype)
-        throw new TesseraError("shape", `${what} must be ${dtype}${formatShape(shape)}, got ${x.dtype}${formatShape(x.shape)}`);
+        throw new TesseraError(
+          "shape",
+          `${what} must be ${dtype}${formatShape(shape)}, got ${x.dtype}${formatShape(x.shape)}`,
+        );
     };
-    if (Number(d) % HEAD_MULTIPLE !== 0) throw new TesseraError("shape", `cached heads must be a multiple of ${HEAD_MULTIPLE} long, got ${d}`);
+    if (Number(d) % HEAD_MULTIPLE !== 0)
+      throw new TesseraError("shape", `cached heads must be a multiple of ${HEAD_MULTIPLE} long, got ${d}`);
     expect("queries", q!, [b, t, mulDims(heads, d)], "float32");
     for (const x of [k!, v!]) expect("keys and values", x, [b, t, mulDims(keyValueHeads, d)], "float32");
     for (const x of [pastKey!, pastValue!]) expect("past keys and values", x, [b, keyValueHeads, slots, d], "float32");
@@ -32,13 +36,23 @@ const cachedAttentionOp: Primitive<"any", CachedAttentionAttributes> = {
     expect("the number of slots", total!, [], "int32");
     if (g !== keyValueHeads || heads % keyValueHeads !== 0)
       throw new TesseraError("shape", `${heads} query heads are no multiple of ${keyValueHeads} key-value heads`);
-    if (bias) expect("the bias", bias, [bias.shape[0] === 1 ? 1 : b, bias.shape[1] === 1 ? 1 : heads, t, slots], "float32");
+    if (bias)
+      expect("the bias", bias, [bias.shape[0] === 1 ? 1 : b, bias.shape[1] === 1 ? 1 : heads, t, slots], "float32");
     return [q!, pastKey!, pastValue!];
   },
   emit: (onnx, [q, k, v, pastKey, pastValue, last, total, bias], { heads, keyValueHeads, scale, window }) => {
-    if (!onnx.contrib) throw new TesseraError("unsupported", "cached_attention: only ONNX Runtime has this operator; export the whole-sequence graph");
+    if (!onnx.contrib)
+      throw new TesseraError(
+        "unsupported",
+        "cached_attention: only ONNX Runtime has this operator; export the whole-sequence graph",
+      );
     const inputs = [q!, k!, v!, pastKey!, pastValue!, last!, total!, ...(bias ? ["", "", "", bias] : [])];
-    const attributes = { num_heads: heads, kv_num_heads: keyValueHeads, scale: { f: scale }, local_window_size: window };
+    const attributes = {
+      num_heads: heads,
+      kv_num_heads: keyValueHeads,
+      scale: { f: scale },
+      local_window_size: window,
+    };
     return onnx.nodes("com.microsoft.GroupQueryAttention", inputs, 3, attributes);
   },
   vjp: null,
@@ -84,15 +98,27 @@ export interface CachedAttentionResult {
  *
  * @throws TesseraError `shape` when sizes do not fit
  */
-export function cachedAttention(q: Tensor, k: Tensor, v: Tensor, cache: AttentionCache, options: CachedAttentionOptions = {}): CachedAttentionResult {
+export function cachedAttention(
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+  cache: AttentionCache,
+  options: CachedAttentionOptions = {},
+): CachedAttentionResult {
   if (q.rank !== 4 || k.rank !== 4 || v.rank !== 4)
-    throw new TesseraError("shape", `cachedAttention: needs [b, tokens, heads, d], got ${[q, k, v].map((x) => formatShape(x.shape)).join(", ")}`);
+    throw new TesseraError(
+      "shape",
+      `cachedAttention: needs [b, tokens, heads, d], got ${[q, k, v].map((x) => formatShape(x.shape)).join(", ")}`,
+    );
   const [b, t, heads, d] = q.shape as [Dim, Dim, number, number];
   const [keyValueHeads, valueSize] = [Number(k.shape[2]), Number(v.shape[3])];
   const size = Number(cache.key.shape[3]);
   const { window = -1, bias, scale = 1 / Math.sqrt(d) } = options;
   if (divDims(heads, keyValueHeads) === undefined)
-    throw new TesseraError("shape", `cachedAttention: ${heads} query heads are no multiple of ${keyValueHeads} key-value heads`);
+    throw new TesseraError(
+      "shape",
+      `cachedAttention: ${heads} query heads are no multiple of ${keyValueHeads} key-value heads`,
+    );
   const flat = (x: Tensor) => {
     const wide = pad(x, 3, 0, size - Number(x.shape[3]));
     return reshape(wide, [b, t, mulDims(wide.shape[2]!, size)]);
@@ -101,6 +127,10 @@ export function cachedAttention(q: Tensor, k: Tensor, v: Tensor, cache: Attentio
   const slots = cache.key.shape[2]!;
   const wideBias = bias && broadcastTo(bias, [bias.shape.at(-4) ?? 1, bias.shape.at(-3) ?? 1, t, slots]);
   const attrs = { heads, keyValueHeads, scale, window };
-  const [output, key, value] = bindAll(cachedAttentionOp, wideBias ? [...inputs, wideBias] : inputs, attrs) as [Tensor, Tensor, Tensor];
+  const [output, key, value] = bindAll(cachedAttentionOp, wideBias ? [...inputs, wideBias] : inputs, attrs) as [
+    Tensor,
+    Tensor,
+    Tensor,
+  ];
   return { output: slice(reshape(output, [b, t, heads, size]), 3, 0, valueSize), key, value };
 }

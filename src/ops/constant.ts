@@ -29,7 +29,11 @@ export const constantOp: Primitive<0, ConstantAttributes> = {
  * @param dtype default `float32`
  * @throws TesseraError `shape` when the count of values is not that of the shape
  */
-export function constant(data: ArrayLike<number> | TypedArray, shape: readonly number[] = [data.length], dtype: DType = "float32"): Tensor {
+export function constant(
+  data: ArrayLike<number> | TypedArray,
+  shape: readonly number[] = [data.length],
+  dtype: DType = "float32",
+): Tensor {
   if (countOf(shape) !== data.length)
     throw new TesseraError("shape", `constant: ${data.length} values for shape [${shape.join(", ")}]`);
   const array = ArrayBuffer.isView(data) ? (data as TypedArray) : toTypedArray(dtype, data as ArrayLike<number>);
@@ -67,13 +71,30 @@ const rangeOp: Primitive<0, { length: Dim; dtype: "int64" }> = {
   shape: (_, { length, dtype }) => ({ dtype, shape: [length] }),
   emit: (onnx, _, { length }) => {
     if (typeof length === "number")
-      return onnx.constant("int64", [length], BigInt64Array.from({ length }, (_, i) => BigInt(i)));
+      return onnx.constant(
+        "int64",
+        [length],
+        BigInt64Array.from({ length }, (_, i) => BigInt(i)),
+      );
     const limit = onnx.node("Squeeze", [onnx.shape([length])]);
     const at = (n: bigint) => onnx.constant("int64", [], BigInt64Array.of(n));
     return onnx.node("Range", [at(0n), limit, at(1n)]);
   },
   vjp: () => [],
 };
+
+/** The number that all elements of a constant are; undefined where they differ, are not written down or come in 16 bits. */
+export function uniformValue(x: Tensor): number | undefined {
+  if (x.node?.op === fullOp) return (x.node.attrs as { value: number }).value;
+  if (x.node?.op !== constantOp) return undefined;
+  const { dtype, data } = x.node.attrs as ConstantAttributes;
+  return data.length === 1 && dtype !== "float16" && dtype !== "bfloat16" ? Number(data[0]) : undefined;
+}
+
+/** A constant of one number in the form that is smallest: a scalar, or {@link full}. */
+export function uniform(shape: Shape, value: number, dtype: DType): Tensor {
+  return shape.length === 0 ? scalar(value, dtype) : full(shape, value, dtype);
+}
 
 /** `0, 1, …, length − 1` as int64. `length` may be named. */
 export function range(length: Dim): Tensor {

@@ -1,9 +1,9 @@
-import { broadcastShapes } from "../core/dim.js";
+import { broadcastShapes, sameShape } from "../core/dim.js";
 import { type DType, isFloating, onnxTypeCode } from "../core/dtype.js";
 import { TesseraError } from "../core/errors.js";
 import { bind, type Primitive } from "../core/primitive.js";
 import type { Aval, Tensor } from "../core/tensor.js";
-import { asTensor, full, type Operand } from "./constant.js";
+import { asTensor, full, type Operand, scalar, uniform, uniformValue } from "./constant.js";
 
 /** Same type out as in; refuses integers. */
 export function floating(x: Aval): Aval {
@@ -23,6 +23,51 @@ function binary(op: Primitive<2>, a: Operand, b: Operand): Tensor {
   return bind(op, [asTensor(a, like), asTensor(b, like)], {});
 }
 
+// ---- what expressions simplify to ---------------------------------------------------------------------------------
+
+/** Whether `x` has the shape that it and `other` broadcast to. */
+const covers = (x: Aval, other: Aval) => sameShape(broadcastShapes(x.shape, other.shape), x.shape);
+
+/** `x` where `c` is the constant `value` and changes nothing. */
+const unlessNeutral = (x: Tensor, c: Tensor, value: number) => (uniformValue(c) === value && covers(x, c) ? x : undefined);
+
+function folded(a: Tensor, b: Tensor, f: (a: number, b: number) => number): Tensor | undefined {
+  const [x, y] = [uniformValue(a), uniformValue(b)];
+  if (x === undefined || y === undefined || !isFloating(a.dtype)) return undefined;
+  return uniform(broadcastShapes(a.shape, b.shape), f(x, y), a.dtype);
+}
+
+/** A constant of one number beside a tensor that covers it needs no axes. */
+function withScalar(op: (a: Tensor, b: Tensor) => Tensor, a: Tensor, b: Tensor): Tensor | undefined {
+  const [x, y] = [uniformValue(a), uniformValue(b)];
+  if (y !== undefined && b.rank > 0 && covers(a, b)) return op(a, scalar(y, b.dtype));
+  return x !== undefined && a.rank > 0 && covers(b, a) ? op(scalar(x, a.dtype), b) : undefined;
+}
+
+const negated = (x: Tensor): Tensor | undefined => (x.node?.op === negOp ? x.node.inputs[0] : undefined);
+
+/** What `x` is a multiple of, and the factor: `3` and `y` for `y · 3`; undefined for anything but such products and negations. */
+export function multiple(x: Tensor): readonly [Tensor, number] | undefined {
+  const { op, inputs = [] } = x.node ?? {};
+  const [a, b] = inputs as readonly [Tensor, Tensor];
+  if (op === negOp) return [a, -1];
+  if (op !== mulOp || !isFloating(x.dtype)) return undefined;
+  const [f, g] = [uniformValue(a), uniformValue(b)];
+  if (g !== undefined && b.rank === 0) return [a, g];
+  return f !== undefined && a.rank === 0 ? [b, f] : undefined;
+}
+
+function times(x: Tensor, factor: number): Tensor {
+  if (factor === 1) return x;
+  return factor === -1 ? neg(x) : mul(x, factor);
+}
+
+/** `x · factor` with the factor that `x` has already. */
+function scaled(x: Tensor, factor: number): Tensor | undefined {
+  const inner = isFloating(x.dtype) ? multiple(x) : undefined;
+  return inner && times(inner[0], inner[1] * factor);
+}
+
 // ---- two operands, broadcast -------------------------------------------------------------------------------------
 
 const addOp: Primitive<2> = {
@@ -31,6 +76,12 @@ const addOp: Primitive<2> = {
   shape: ([a, b]) => broadcast(a, b),
   emit: (onnx, inputs) => onnx.node("Add", inputs),
   vjp: (_, { ct }) => [ct, ct],
+  rewrite: (_, [a, b]) => {
+    const [minusA, minusB] = [negated(a), negated(b)];
+    if (minusB) return sub(a, minusB);
+    if (minusA) return sub(b, minusA);
+    return unlessNeutral(a, b, 0) ?? unlessNeutral(b, a, 0) ?? folded(a, b, (x, y) => x + y) ?? withScalar(add, a, b);
+  },
 };
 
 /** `a + b`, element-wise with broadcasting. `a: [...]`, `b: [...]` → the shape both broadcast to. */
@@ -44,6 +95,12 @@ const subOp: Primitive<2> = {
   shape: ([a, b]) => broadcast(a, b),
   emit: (onnx, inputs) => onnx.node("Sub", inputs),
   vjp: (o, { ct, wanted }) => [ct, wanted[1] ? o.neg(ct) : null],
+  rewrite: (_, [a, b]) => {
+    const minusB = negated(b);
+    if (minusB) return add(a, minusB);
+    if (uniformValue(a) === 0 && covers(b, a)) return neg(b);
+    return unlessNeutral(a, b, 0) ?? folded(a, b, (x, y) => x - y) ?? withScalar(sub, a, b);
+  },
 };
 
 /** `a − b`, element-wise with broadcasting. */
@@ -57,6 +114,13 @@ const mulOp: Primitive<2> = {
   shape: ([a, b]) => broadcast(a, b),
   emit: (onnx, inputs) => onnx.node("Mul", inputs),
   vjp: (o, { inputs: [a, b], ct, wanted }) => [wanted[0] ? o.mul(ct, b) : null, wanted[1] ? o.mul(ct, a) : null],
+  rewrite: (_, [a, b]) => {
+    const [f, g] = [uniformValue(a), uniformValue(b)];
+    const plain = unlessNeutral(a, b, 1) ?? unlessNeutral(b, a, 1) ?? folded(a, b, (x, y) => x * y) ?? withScalar(mul, a, b);
+    if (plain) return plain;
+    if (g !== undefined && b.rank === 0) return scaled(a, g) ?? (g === -1 ? neg(a) : undefined);
+    return f !== undefined && a.rank === 0 ? (scaled(b, f) ?? (f === -1 ? neg(b) : undefined)) : undefined;
+  },
 };
 
 /** `a · b`, element-wise with broadcasting. */
@@ -72,6 +136,7 @@ const divOp: Primitive<2> = {
     const da = o.div(ct, b);
     return [da, wanted[1] ? o.neg(o.mul(da, y)) : null]; // d(a/b)/db = −(a/b)/b
   },
+  rewrite: (_, [a, b]) => unlessNeutral(a, b, 1) ?? folded(a, b, (x, y) => x / y) ?? withScalar(div, a, b),
 };
 
 /** `a / b`, element-wise with broadcasting; integers divide towards zero. */
@@ -123,6 +188,14 @@ const negOp: Primitive<1> = {
   shape: ([x]) => x,
   emit: (onnx, inputs) => onnx.node("Neg", inputs),
   vjp: (o, { ct }) => [o.neg(ct)],
+  rewrite: (_, [x]) => {
+    const inner = negated(x);
+    if (inner) return inner;
+    const value = isFloating(x.dtype) ? uniformValue(x) : undefined;
+    if (value !== undefined) return uniform(x.shape, -value, x.dtype);
+    if (x.node?.op === subOp) return sub(x.node.inputs[1]!, x.node.inputs[0]!);
+    return scaled(x, -1);
+  },
 };
 
 /** `−x`, element-wise. */
@@ -219,7 +292,24 @@ const castOp: Primitive<1, { to: DType }> = {
   shape: ([x], { to }) => ({ dtype: to, shape: x.shape }),
   emit: (onnx, [x], { to }) => onnx.node("Cast", [x], { to: onnxTypeCode(to) }),
   vjp: (o, { inputs: [x], ct }) => [isFloating(x.dtype) ? o.cast(ct, x.dtype) : null],
+  rewrite: (_, [x], { to }) => {
+    const from = x.node?.op === castOp ? x.node.inputs[0]! : undefined;
+    return from && holds(x.dtype, from.dtype) ? cast(from, to) : undefined;
+  },
 };
+
+/** Element types that hold every value of another one exactly. */
+const wider: Partial<Record<DType, readonly DType[]>> = {
+  bool: ["float32", "float64", "float16", "bfloat16", "int64", "int32", "uint32", "uint8", "int8"],
+  uint8: ["float32", "float64", "int64", "int32", "uint32"],
+  int8: ["float32", "float64", "int64", "int32"],
+  int32: ["float64", "int64"],
+  uint32: ["float64", "int64"],
+  float32: ["float64"],
+  float16: ["float32", "float64"],
+  bfloat16: ["float32", "float64"],
+};
+const holds = (dtype: DType, values: DType) => dtype === values || (wider[values]?.includes(dtype) ?? false);
 
 /** The values in another element type; floats become integers towards zero. */
 export function cast(x: Tensor, to: DType): Tensor {
@@ -267,7 +357,8 @@ export function equal(a: Operand, b: Operand): Tensor {
 const andOp: Primitive<2> = {
   name: "and",
   shape: ([a, b]) => {
-    if (a.dtype !== "bool" || b.dtype !== "bool") throw new TesseraError("dtype", `needs bool, got ${a.dtype} and ${b.dtype}`);
+    if (a.dtype !== "bool" || b.dtype !== "bool")
+      throw new TesseraError("dtype", `needs bool, got ${a.dtype} and ${b.dtype}`);
     return broadcast(a, b);
   },
   emit: (onnx, inputs) => onnx.node("And", inputs),
@@ -297,12 +388,17 @@ export function not(x: Tensor): Tensor {
 const whereOp: Primitive<3> = {
   name: "where",
   shape: ([condition, a, b]) => {
-    if (condition.dtype !== "bool") throw new TesseraError("dtype", `the condition must be bool, got ${condition.dtype}`);
+    if (condition.dtype !== "bool")
+      throw new TesseraError("dtype", `the condition must be bool, got ${condition.dtype}`);
     const { dtype, shape } = broadcast(a, b);
     return { dtype, shape: broadcastShapes(condition.shape, shape) };
   },
   emit: (onnx, inputs) => onnx.node("Where", inputs),
-  vjp: (o, { inputs: [c], ct, wanted }) => [null, wanted[1] ? o.where(c, ct, 0) : null, wanted[2] ? o.where(c, 0, ct) : null],
+  vjp: (o, { inputs: [c], ct, wanted }) => [
+    null,
+    wanted[1] ? o.where(c, ct, 0) : null,
+    wanted[2] ? o.where(c, 0, ct) : null,
+  ],
 };
 
 /** `a` where `condition` holds, else `b`; all three broadcast. */

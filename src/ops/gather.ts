@@ -6,7 +6,8 @@ import type { Aval, Tensor } from "../core/tensor.js";
 import { axisOf } from "./reduce.js";
 
 function indices(x: Aval): void {
-  if (x.dtype !== "int64" && x.dtype !== "int32") throw new TesseraError("dtype", `indices must be integers, got ${x.dtype}`);
+  if (x.dtype !== "int64" && x.dtype !== "int32")
+    throw new TesseraError("dtype", `indices must be integers, got ${x.dtype}`);
 }
 
 const gatherOp: Primitive<2> = {
@@ -35,7 +36,10 @@ const scatterAddOp: Primitive<2, { rows: Dim }> = {
     indices(ids);
     const lead = updates.shape.slice(0, ids.shape.length);
     if (lead.length !== ids.shape.length || lead.some((d, i) => d !== ids.shape[i]))
-      throw new TesseraError("shape", `updates ${formatShape(updates.shape)} do not start with the shape of the ids ${formatShape(ids.shape)}`);
+      throw new TesseraError(
+        "shape",
+        `updates ${formatShape(updates.shape)} do not start with the shape of the ids ${formatShape(ids.shape)}`,
+      );
     return { dtype: updates.dtype, shape: [rows, ...updates.shape.slice(ids.shape.length)] };
   },
   emit: (onnx, [ids, updates], _, { inputs: [i], outputs }) => {
@@ -52,7 +56,8 @@ const scatterAddOp: Primitive<2, { rows: Dim }> = {
     }
     const most = Math.max(1, Math.floor(ONE_THREAD / Math.max(1, width)));
     const sizes = Array.from({ length: Math.ceil(count / most) }, (_, k) => Math.min(most, count - k * most));
-    const parts = (x: string) => (sizes.length < 2 ? [x] : onnx.nodes("Split", [x, onnx.ints(sizes)], sizes.length, { axis: 0 }));
+    const parts = (x: string) =>
+      sizes.length < 2 ? [x] : onnx.nodes("Split", [x, onnx.ints(sizes)], sizes.length, { axis: 0 });
     const at = parts(onnx.node("Reshape", [long, onnx.ints([count, 1])]));
     return parts(flat).reduce((table, y, k) => onnx.node("ScatterND", [table, at[k]!, y], { reduction: "add" }), zeros);
   },
@@ -69,11 +74,17 @@ const takeAlongOp: Primitive<2, { axis: number }> = {
   shape: ([x, ids], { axis }) => {
     indices(ids);
     if (x.shape.length !== ids.shape.length || x.shape.some((d, i) => i !== axis && d !== ids.shape[i]))
-      throw new TesseraError("shape", `indices ${formatShape(ids.shape)} differ from ${formatShape(x.shape)} beside axis ${axis}`);
+      throw new TesseraError(
+        "shape",
+        `indices ${formatShape(ids.shape)} differ from ${formatShape(x.shape)} beside axis ${axis}`,
+      );
     return { dtype: x.dtype, shape: ids.shape };
   },
   emit: (onnx, inputs, { axis }) => onnx.node("GatherElements", inputs, { axis }),
-  vjp: (o, { inputs: [x, ids], ct, attrs: { axis } }) => [isFloating(x.dtype) ? o.putAlong(o.full(x.shape, 0, x.dtype), ids, ct, axis) : null, null],
+  vjp: (o, { inputs: [x, ids], ct, attrs: { axis } }) => [
+    isFloating(x.dtype) ? o.putAlong(o.full(x.shape, 0, x.dtype), ids, ct, axis) : null,
+    null,
+  ],
 };
 
 /** Picks along an axis: for the last, `y[..., j] = x[..., ids[..., j]]`. Shapes agree beside the axis. */
@@ -86,7 +97,10 @@ const putAlongOp: Primitive<3, { axis: number }> = {
   shape: ([x, ids, updates]) => {
     indices(ids);
     if (!sameShape(ids.shape, updates.shape) || ids.shape.length !== x.shape.length)
-      throw new TesseraError("shape", `indices ${formatShape(ids.shape)} and updates ${formatShape(updates.shape)} of ${formatShape(x.shape)} must have one shape and its rank`);
+      throw new TesseraError(
+        "shape",
+        `indices ${formatShape(ids.shape)} and updates ${formatShape(updates.shape)} of ${formatShape(x.shape)} must have one shape and its rank`,
+      );
     return { dtype: x.dtype, shape: x.shape };
   },
   emit: (onnx, inputs, { axis }) => onnx.node("ScatterElements", inputs, { axis, reduction: "add" }),

@@ -37,7 +37,11 @@ const matmulOp: Primitive<2, MatmulAttributes> = {
   emit: (onnx, [a, b], { transA, transB, scale }, { inputs, outputs }) => {
     if (!transA && !transB && scale === 1) return onnx.node("MatMul", [a, b]);
     if (onnx.contrib && outputs[0]!.dtype === "float32")
-      return onnx.node("com.microsoft.FusedMatMul", [a, b], { transA: transA ? 1 : 0, transB: transB ? 1 : 0, alpha: { f: scale } });
+      return onnx.node("com.microsoft.FusedMatMul", [a, b], {
+        transA: transA ? 1 : 0,
+        transB: transB ? 1 : 0,
+        alpha: { f: scale },
+      });
     const left = transA ? onnx.node("Transpose", [a], { perm: swapped(inputs[0].shape.length) }) : a;
     const right = transB ? onnx.node("Transpose", [b], { perm: swapped(inputs[1].shape.length) }) : b;
     const product = onnx.node("MatMul", [left, right]);
@@ -45,10 +49,12 @@ const matmulOp: Primitive<2, MatmulAttributes> = {
   },
   flops: ([a], [y], { transA }) => mulDims(mulDims(2, sizeOf(y!.shape)), a.shape.at(transA ? -2 : -1)!),
   vjp: (o, { inputs: [a, b], ct, attrs: { transA, transB, scale }, wanted }) => {
-    const da = () => (transA ? o.matmul(b, ct, { transA: transB, transB: true, scale }) : o.matmul(ct, b, { transB: !transB, scale }));
+    const da = () =>
+      transA ? o.matmul(b, ct, { transA: transB, transB: true, scale }) : o.matmul(ct, b, { transB: !transB, scale });
     // A shared right factor: one product over all rows instead of one for each and a sum.
     const [x, g] = b.rank === 2 && a.rank > 2 && !transA ? [rows(o, a), rows(o, ct)] : [a, ct];
-    const db = () => (transB ? o.matmul(g, x, { transA: true, transB: transA, scale }) : o.matmul(x, g, { transA: !transA, scale }));
+    const db = () =>
+      transB ? o.matmul(g, x, { transA: true, transB: transA, scale }) : o.matmul(x, g, { transA: !transA, scale });
     return [wanted[0] ? da() : null, wanted[1] ? db() : null];
   },
 };
@@ -63,6 +69,10 @@ const rows = (o: { reshape(x: Tensor, shape: Tensor["shape"]): Tensor }, x: Tens
  *
  * @throws TesseraError `shape` when the inner sizes differ
  */
-export function matmul(a: Tensor, b: Tensor, { transA = false, transB = false, scale = 1 }: MatmulOptions = {}): Tensor {
+export function matmul(
+  a: Tensor,
+  b: Tensor,
+  { transA = false, transB = false, scale = 1 }: MatmulOptions = {},
+): Tensor {
   return bind(matmulOp, [a, b], { transA, transB, scale });
 }

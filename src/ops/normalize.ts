@@ -48,7 +48,10 @@ function scaled(x: Aval, ...vectors: readonly Aval[]): void {
   floating(x);
   for (const v of vectors)
     if (v.shape.length !== 1 || v.shape[0] !== x.shape.at(-1))
-      throw new TesseraError("shape", `weight and bias must be [${x.shape.at(-1)}], got ${formatShape(v.shape)} for ${formatShape(x.shape)}`);
+      throw new TesseraError(
+        "shape",
+        `weight and bias must be [${x.shape.at(-1)}], got ${formatShape(v.shape)} for ${formatShape(x.shape)}`,
+      );
 }
 
 /** Size of the last axis, which the gradients divide by. */
@@ -70,7 +73,10 @@ const layerNormalizeOp: Primitive<3, { eps: number }> = {
   vjp: (o, { inputs: [x, weight], outputs: [, mean, inverse], ct, cts: [, ctMean, ctInverse], wanted }) => {
     const unit = o.mul(o.sub(x, mean!), inverse!);
     const g = o.mul(ct, weight);
-    const means = o.add(o.mean(g, { axes: [-1], keepDims: true }), o.mul(unit, o.mean(o.mul(g, unit), { axes: [-1], keepDims: true })));
+    const means = o.add(
+      o.mean(g, { axes: [-1], keepDims: true }),
+      o.mul(unit, o.mean(o.mul(g, unit), { axes: [-1], keepDims: true })),
+    );
     const direct = o.mul(inverse!, o.sub(g, means));
     const dx = ctMean ? o.add(direct, o.mul(ctMean, 1 / width(x))) : direct;
     return [withInverse(o, dx, unit, inverse!, ctInverse), wanted[1] ? o.mul(ct, unit) : null, ct];
@@ -98,7 +104,8 @@ const rmsNormalizeOp: Primitive<2, { eps: number }> = {
     return [x, { dtype: x.dtype, shape: [...x.shape.slice(0, -1), 1] }];
   },
   emit: (onnx, [x, weight], { eps }, { outputs, used }) => {
-    if (onnx.contrib && !used[1]) return [onnx.node("SimplifiedLayerNormalization", [x, weight], { axis: -1, epsilon: { f: eps } }), ""];
+    if (onnx.contrib && !used[1])
+      return [onnx.node("SimplifiedLayerNormalization", [x, weight], { axis: -1, epsilon: { f: eps } }), ""];
     const { dtype } = outputs[0]!;
     const square = onnx.node("ReduceMean", [onnx.node("Mul", [x, x]), onnx.ints([-1])], { keepdims: 1 });
     const inverse = onnx.node("Reciprocal", [onnx.node("Sqrt", [onnx.node("Add", [square, onnx.scalar(eps, dtype)])])]);

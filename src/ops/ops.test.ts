@@ -50,7 +50,11 @@ describe("every operation has a check", () => {
   it("of the records", () => {
     const records = readdirSync(import.meta.dirname)
       .filter((file) => file.endsWith(".ts") && !file.endsWith(".test.ts"))
-      .flatMap((file) => [...readFileSync(path.join(import.meta.dirname, file), "utf8").matchAll(/: Primitive<[^=]*= \{\s*name: "(\w+)"/g)])
+      .flatMap((file) => [
+        ...readFileSync(path.join(import.meta.dirname, file), "utf8").matchAll(
+          /: Primitive<[^=]*= \{\s*name: "(\w+)"/g,
+        ),
+      ])
       .map((match) => match[1]!);
     const applied = new Set(Object.values(checks).flatMap((cases) => Object.values(cases).flatMap(primitivesOf)));
     expect(new Set(records).size).toBe(records.length);

@@ -45,8 +45,16 @@ describe("values", () => {
 
   test("results that are an argument, a tensor from outside or one another", async () => {
     const [x, w] = [input("x", [3]), input("w", [])];
-    const { carries, ys } = o.scan(([a, b], [x]) => ({ carries: [b!, a!], ys: [x!, w, a!, a!] }), [w, o.scalar(0)], [x], { axis: 0 });
-    const results = await runGraph({ inputs: [x, w], outputs: [...carries, ...ys] }, { x: hostTensor([1, 2, 3], [3]), w: hostTensor([7], []) });
+    const { carries, ys } = o.scan(
+      ([a, b], [x]) => ({ carries: [b!, a!], ys: [x!, w, a!, a!] }),
+      [w, o.scalar(0)],
+      [x],
+      { axis: 0 },
+    );
+    const results = await runGraph(
+      { inputs: [x, w], outputs: [...carries, ...ys] },
+      { x: hostTensor([1, 2, 3], [3]), w: hostTensor([7], []) },
+    );
     expect(results.map(numbersOf)).toEqual([[0], [7], [1, 2, 3], [7, 7, 7], [7, 0, 7], [7, 0, 7]]);
   });
 });
@@ -93,7 +101,9 @@ describe("gradients against directional differences in double precision", () => 
         weigh(
           o.scan(
             ([h], [x]) => {
-              const y = o.tanh(o.add(o.matmul(h!, w!), o.matmul(x!, o.where(o.less(o.sum(h!), 0.2), w!, o.mul(w!, w!)))));
+              const y = o.tanh(
+                o.add(o.matmul(h!, w!), o.matmul(x!, o.where(o.less(o.sum(h!), 0.2), w!, o.mul(w!, w!)))),
+              );
               return { carries: [y], ys: [o.mul(y, h!)] };
             },
             [h!],
@@ -156,12 +166,16 @@ describe("gradients against directional differences in double precision", () => 
         }),
       );
     const [at, along, second] = [draw(), draw(), draw()];
-    const moved = (by: number) => Object.fromEntries(inputs.map(({ name }) => [name, perturbed(at[name]!, along[name]!, by)]));
+    const moved = (by: number) =>
+      Object.fromEntries(inputs.map(({ name }) => [name, perturbed(at[name]!, along[name]!, by)]));
     const dot = (gradients: readonly Tensor[], values: Record<string, HostTensor>) =>
       gradients
-        .map((g, i) => o.sum(o.mul(g, o.constant(values[inputs[i]!.name]!.data, inputs[i]!.shape as number[], "float64"))))
+        .map((g, i) =>
+          o.sum(o.mul(g, o.constant(values[inputs[i]!.name]!.data, inputs[i]!.shape as number[], "float64"))),
+        )
         .reduce((a, b) => o.add(a, b));
-    const value = async (y: Tensor, by = 0) => numbersOf((await runGraph(simplify({ inputs, outputs: [y] }), moved(by)))[0]!)[0]!;
+    const value = async (y: Tensor, by = 0) =>
+      numbersOf((await runGraph(simplify({ inputs, outputs: [y] }), moved(by)))[0]!)[0]!;
     const slope = async (y: Tensor) => ((await value(y, 1e-5)) - (await value(y, -1e-5))) / 2e-5;
 
     test(name, async () => {
@@ -182,10 +196,26 @@ describe("refusals", () => {
   const [x, h] = [input("x", [2, 5, 3]), input("h", [2, 3])];
   test.each<[string, () => unknown, string]>([
     ["nothing to run along", () => o.scan(() => ({ carries: [] }), [], []), "scan: no tensors to run along"],
-    ["a carry that changes", () => o.scan(([h]) => ({ carries: [o.sum(h!)] }), [h], [x]), "scan: the step changes the type of carry 0 (float32[2, 3] vs float32[])"],
-    ["a carry too many", () => o.scan(([h]) => ({ carries: [h!, h!] }), [h], [x]), "scan: the step returns other carries than it gets (1 vs 2)"],
-    ["lengths", () => o.scan(([h]) => ({ carries: [h!] }), [h], [x, input("y", [2, 4])]), "scan: lengths differ, [5, 2, 3] and [4, 2] (5 vs 4)"],
-    ["an axis that is not there", () => o.scan(([h]) => ({ carries: [h!] }), [h], [h], { axis: 2 }), "no axis 2 in rank 2"],
+    [
+      "a carry that changes",
+      () => o.scan(([h]) => ({ carries: [o.sum(h!)] }), [h], [x]),
+      "scan: the step changes the type of carry 0 (float32[2, 3] vs float32[])",
+    ],
+    [
+      "a carry too many",
+      () => o.scan(([h]) => ({ carries: [h!, h!] }), [h], [x]),
+      "scan: the step returns other carries than it gets (1 vs 2)",
+    ],
+    [
+      "lengths",
+      () => o.scan(([h]) => ({ carries: [h!] }), [h], [x, input("y", [2, 4])]),
+      "scan: lengths differ, [5, 2, 3] and [4, 2] (5 vs 4)",
+    ],
+    [
+      "an axis that is not there",
+      () => o.scan(([h]) => ({ carries: [h!] }), [h], [h], { axis: 2 }),
+      "no axis 2 in rank 2",
+    ],
   ])("%s", (_, call, message) => {
     expect(call).toThrow(message);
   });

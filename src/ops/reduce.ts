@@ -20,7 +20,8 @@ export interface ReduceOptions {
 /** An axis counted from the left. @throws TesseraError `shape` when there is no such axis */
 export function axisOf(axis: number, rank: number): number {
   const at = axis < 0 ? axis + rank : axis;
-  if (!Number.isInteger(axis) || at < 0 || at >= rank) throw new TesseraError("shape", `no axis ${axis} in rank ${rank}`);
+  if (!Number.isInteger(axis) || at < 0 || at >= rank)
+    throw new TesseraError("shape", `no axis ${axis} in rank ${rank}`);
   return at;
 }
 
@@ -40,7 +41,8 @@ const withOnes = (x: Tensor, axes: readonly number[]) => x.shape.map((d, i) => (
 const sumOp: Primitive<1, ReduceAttributes> = {
   name: "sum",
   shape: ([x], attrs) => reduced(x, attrs),
-  emit: (onnx, [x], { axes, keepDims }) => onnx.node("ReduceSum", [x, onnx.ints(axes)], { keepdims: keepDims ? 1 : 0, noop_with_empty_axes: 1 }),
+  emit: (onnx, [x], { axes, keepDims }) =>
+    onnx.node("ReduceSum", [x, onnx.ints(axes)], { keepdims: keepDims ? 1 : 0, noop_with_empty_axes: 1 }),
   vjp: (o, { inputs: [x], ct, attrs }) => [o.broadcastTo(o.reshape(ct, withOnes(x, attrs.axes)), x.shape)],
 };
 
@@ -52,10 +54,12 @@ export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
 const meanOp: Primitive<1, ReduceAttributes> = {
   name: "mean",
   shape: ([x], attrs) => reduced(floating(x), attrs),
-  emit: (onnx, [x], { axes, keepDims }) => onnx.node("ReduceMean", [x, onnx.ints(axes)], { keepdims: keepDims ? 1 : 0, noop_with_empty_axes: 1 }),
+  emit: (onnx, [x], { axes, keepDims }) =>
+    onnx.node("ReduceMean", [x, onnx.ints(axes)], { keepdims: keepDims ? 1 : 0, noop_with_empty_axes: 1 }),
   vjp: (o, { inputs: [x], output, ct, attrs }) => {
     const count = divDims(sizeOf(x.shape), sizeOf(output.shape));
-    if (typeof count !== "number") throw new TesseraError("unsupported", `mean: no gradient over sizes that are not numbers (${count})`);
+    if (typeof count !== "number")
+      throw new TesseraError("unsupported", `mean: no gradient over sizes that are not numbers (${count})`);
     return [o.broadcastTo(o.reshape(o.mul(ct, 1 / count), withOnes(x, attrs.axes)), x.shape)];
   },
 };
@@ -68,7 +72,8 @@ export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
 const maxOp: Primitive<1, ReduceAttributes> = {
   name: "max",
   shape: ([x], attrs) => reduced(x, attrs),
-  emit: (onnx, [x], { axes, keepDims }) => onnx.node("ReduceMax", [x, onnx.ints(axes)], { keepdims: keepDims ? 1 : 0, noop_with_empty_axes: 1 }),
+  emit: (onnx, [x], { axes, keepDims }) =>
+    onnx.node("ReduceMax", [x, onnx.ints(axes)], { keepdims: keepDims ? 1 : 0, noop_with_empty_axes: 1 }),
   vjp: (o, { inputs: [x], output, ct, attrs: { axes } }) => {
     const ones = withOnes(x, axes);
     const hit = o.cast(o.equal(x, o.reshape(output, ones)), x.dtype);

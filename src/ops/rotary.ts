@@ -9,10 +9,16 @@ const rotateOp: Primitive<4, { interleaved: boolean }> = {
   shape: ([x, cos, sin, positions]) => {
     const [b, t, , d] = x.shape;
     if (x.shape.length !== 4 || positions.shape.length !== 2 || positions.shape[0] !== b || positions.shape[1] !== t)
-      throw new TesseraError("shape", `needs x [b, t, h, d] and positions [b, t], got ${formatShape(x.shape)} and ${formatShape(positions.shape)}`);
+      throw new TesseraError(
+        "shape",
+        `needs x [b, t, h, d] and positions [b, t], got ${formatShape(x.shape)} and ${formatShape(positions.shape)}`,
+      );
     const half = Number(cos.shape[1]);
     if (cos.shape.length !== 2 || formatShape(cos.shape) !== formatShape(sin.shape) || half * 2 > Number(d))
-      throw new TesseraError("shape", `tables ${formatShape(cos.shape)} and ${formatShape(sin.shape)} do not rotate a head of ${d}`);
+      throw new TesseraError(
+        "shape",
+        `tables ${formatShape(cos.shape)} and ${formatShape(sin.shape)} do not rotate a head of ${d}`,
+      );
     return { dtype: x.dtype, shape: x.shape };
   },
   emit: (onnx, [x, cos, sin, positions], { interleaved }, { inputs: [xs, cs] }) => {
@@ -21,20 +27,30 @@ const rotateOp: Primitive<4, { interleaved: boolean }> = {
     if (onnx.contrib) {
       const flat = onnx.node("Reshape", [x, onnx.ints([0, 0, h * d])]);
       const partial = rotated === d ? {} : { rotary_embedding_dim: rotated };
-      const y = onnx.node("com.microsoft.RotaryEmbedding", [flat, positions, cos, sin], { interleaved: interleaved ? 1 : 0, num_heads: h, ...partial });
+      const y = onnx.node("com.microsoft.RotaryEmbedding", [flat, positions, cos, sin], {
+        interleaved: interleaved ? 1 : 0,
+        num_heads: h,
+        ...partial,
+      });
       return onnx.node("Reshape", [y, onnx.ints([0, 0, h, d])]);
     }
-    const row = (table: string) => onnx.node("Unsqueeze", [onnx.node("Gather", [table, positions], { axis: 0 }), onnx.ints([2])]); // [b, t, 1, r/2]
+    const row = (table: string) =>
+      onnx.node("Unsqueeze", [onnx.node("Gather", [table, positions], { axis: 0 }), onnx.ints([2])]); // [b, t, 1, r/2]
     const cut = (y: string, from: number, to: number, step = 1) =>
       onnx.node("Slice", [y, onnx.ints([from]), onnx.ints([to]), onnx.ints([3]), onnx.ints([step])]);
-    const [left, right] = interleaved ? [cut(x, 0, rotated, 2), cut(x, 1, rotated, 2)] : [cut(x, 0, rotated / 2), cut(x, rotated / 2, rotated)];
+    const [left, right] = interleaved
+      ? [cut(x, 0, rotated, 2), cut(x, 1, rotated, 2)]
+      : [cut(x, 0, rotated / 2), cut(x, rotated / 2, rotated)];
     const [c, s] = [row(cos), row(sin)];
     const times = (a: string, f: string) => onnx.node("Mul", [a, f]);
     const first = onnx.node("Sub", [times(left, c), times(right, s)]);
     const second = onnx.node("Add", [times(right, c), times(left, s)]);
     const pair = (y: string) => onnx.node("Unsqueeze", [y, onnx.ints([4])]);
     const turned = interleaved
-      ? onnx.node("Reshape", [onnx.node("Concat", [pair(first), pair(second)], { axis: 4 }), onnx.shape([b, t, h, rotated])])
+      ? onnx.node("Reshape", [
+          onnx.node("Concat", [pair(first), pair(second)], { axis: 4 }),
+          onnx.shape([b, t, h, rotated]),
+        ])
       : onnx.node("Concat", [first, second], { axis: 3 });
     return rotated === d ? turned : onnx.node("Concat", [turned, cut(x, rotated, d)], { axis: 3 });
   },

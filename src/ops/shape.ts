@@ -1,4 +1,13 @@
-import { addDims, broadcastShapes, type Dim, formatShape, mulDims, type Shape, sameShape, sizeOf } from "../core/dim.js";
+import {
+  addDims,
+  broadcastShapes,
+  type Dim,
+  formatShape,
+  mulDims,
+  type Shape,
+  sameShape,
+  sizeOf,
+} from "../core/dim.js";
 import { toTypedArray } from "../core/dtype.js";
 import { TesseraError } from "../core/errors.js";
 import { bind, bindAll, type Primitive } from "../core/primitive.js";
@@ -9,7 +18,10 @@ const reshapeOp: Primitive<1, { shape: Shape }> = {
   name: "reshape",
   shape: ([x], { shape }) => {
     if (sizeOf(x.shape) !== sizeOf(shape))
-      throw new TesseraError("shape", `element counts differ, ${formatShape(x.shape)} to ${formatShape(shape)} (${sizeOf(x.shape)} vs ${sizeOf(shape)})`);
+      throw new TesseraError(
+        "shape",
+        `element counts differ, ${formatShape(x.shape)} to ${formatShape(shape)} (${sizeOf(x.shape)} vs ${sizeOf(shape)})`,
+      );
     return { dtype: x.dtype, shape };
   },
   emit: (onnx, [x], { shape }, { inputs }) => {
@@ -29,16 +41,28 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
 const transposeOp: Primitive<1, { perm: readonly number[] }> = {
   name: "transpose",
   shape: ([x], { perm }) => {
-    if (perm.length !== x.shape.length || new Set(perm).size !== perm.length || perm.some((p) => !(p >= 0 && p < perm.length)))
+    if (
+      perm.length !== x.shape.length ||
+      new Set(perm).size !== perm.length ||
+      perm.some((p) => !(p >= 0 && p < perm.length))
+    )
       throw new TesseraError("shape", `[${perm.join(", ")}] is no permutation of the axes of ${formatShape(x.shape)}`);
     return { dtype: x.dtype, shape: perm.map((p) => x.shape[p]!) };
   },
   emit: (onnx, [x], { perm }) => onnx.node("Transpose", [x], { perm }),
-  vjp: (o, { ct, attrs: { perm } }) => [o.transpose(ct, perm.map((_, i) => perm.indexOf(i)))],
+  vjp: (o, { ct, attrs: { perm } }) => [
+    o.transpose(
+      ct,
+      perm.map((_, i) => perm.indexOf(i)),
+    ),
+  ],
 };
 
 /** Axes in another order: axis `i` of the result is axis `perm[i]` of `x`. Default: the last two exchanged. */
-export function transpose(x: Tensor, perm: readonly number[] = [...Array(x.rank - 2).keys(), x.rank - 1, x.rank - 2]): Tensor {
+export function transpose(
+  x: Tensor,
+  perm: readonly number[] = [...Array(x.rank - 2).keys(), x.rank - 1, x.rank - 2],
+): Tensor {
   return perm.every((p, i) => p === i) ? x : bind(transposeOp, [x], { perm });
 }
 
@@ -65,11 +89,15 @@ const sliceOp: Primitive<1, { axis: number; start: Dim; end: Dim }> = {
   name: "slice",
   shape: ([x], { axis, start, end }) => {
     const size = x.shape[axis]!;
-    const inside = [start, end, size].every((d) => typeof d === "number") ? 0 <= +start && start <= end && end <= size : true;
-    if (!inside) throw new TesseraError("shape", `${start}:${end} is outside axis ${axis} of ${formatShape(x.shape)} (${size})`);
+    const inside = [start, end, size].every((d) => typeof d === "number")
+      ? 0 <= +start && start <= end && end <= size
+      : true;
+    if (!inside)
+      throw new TesseraError("shape", `${start}:${end} is outside axis ${axis} of ${formatShape(x.shape)} (${size})`);
     return { dtype: x.dtype, shape: x.shape.map((d, i) => (i === axis ? minus(end, start) : d)) };
   },
-  emit: (onnx, [x], { axis, start, end }) => onnx.node("Slice", [x, onnx.shape([start]), onnx.shape([end]), onnx.ints([axis])]),
+  emit: (onnx, [x], { axis, start, end }) =>
+    onnx.node("Slice", [x, onnx.shape([start]), onnx.shape([end]), onnx.ints([axis])]),
   vjp: (o, { inputs: [x], ct, attrs: { axis, start, end } }) => [o.pad(ct, axis, start, minus(x.shape[axis]!, end))],
 };
 
@@ -90,9 +118,16 @@ const padOp: Primitive<1, { axis: number; before: Dim; after: Dim; value: number
   }),
   emit: (onnx, [x], { axis, before, after, value }, { outputs }) => {
     const { dtype } = outputs[0]!;
-    return onnx.node("Pad", [x, onnx.shape([before, after]), onnx.constant(dtype, [], toTypedArray(dtype, [value])), onnx.ints([axis])]);
+    return onnx.node("Pad", [
+      x,
+      onnx.shape([before, after]),
+      onnx.constant(dtype, [], toTypedArray(dtype, [value])),
+      onnx.ints([axis]),
+    ]);
   },
-  vjp: (o, { inputs: [x], ct, attrs: { axis, before } }) => [o.slice(ct, axis, before, addDims(before, x.shape[axis]!))],
+  vjp: (o, { inputs: [x], ct, attrs: { axis, before } }) => [
+    o.slice(ct, axis, before, addDims(before, x.shape[axis]!)),
+  ],
 };
 
 /** `x` with `before` and `after` more elements along one axis, each `value` (default 0). */
@@ -105,8 +140,15 @@ const concatOp: Primitive<"any", { axis: number }> = {
   shape: (xs, { axis }) => {
     const first = xs[0]!;
     for (const x of xs)
-      if (x.dtype !== first.dtype || x.shape.length !== first.shape.length || x.shape.some((d, i) => i !== axis && d !== first.shape[i]))
-        throw new TesseraError("shape", `parts differ beside axis ${axis}, ${formatShape(first.shape)} and ${formatShape(x.shape)} (${first.dtype} and ${x.dtype})`);
+      if (
+        x.dtype !== first.dtype ||
+        x.shape.length !== first.shape.length ||
+        x.shape.some((d, i) => i !== axis && d !== first.shape[i])
+      )
+        throw new TesseraError(
+          "shape",
+          `parts differ beside axis ${axis}, ${formatShape(first.shape)} and ${formatShape(x.shape)} (${first.dtype} and ${x.dtype})`,
+        );
     const size = xs.map((x) => x.shape[axis]!).reduce(addDims);
     return { dtype: first.dtype, shape: first.shape.map((d, i) => (i === axis ? size : d)) };
   },
@@ -134,11 +176,19 @@ const splitOp: Primitive<1, { sizes: readonly number[]; axis: number }> = {
   shape: ([x], { sizes, axis }) => {
     const total = sizes.reduce((a, b) => a + b, 0);
     if (x.shape[axis] !== total)
-      throw new TesseraError("shape", `parts [${sizes.join(", ")}] of axis ${axis} of ${formatShape(x.shape)} (${total} vs ${x.shape[axis]})`);
+      throw new TesseraError(
+        "shape",
+        `parts [${sizes.join(", ")}] of axis ${axis} of ${formatShape(x.shape)} (${total} vs ${x.shape[axis]})`,
+      );
     return sizes.map((size) => ({ dtype: x.dtype, shape: x.shape.map((d, i) => (i === axis ? size : d)) }));
   },
   emit: (onnx, [x], { sizes, axis }) => onnx.nodes("Split", [x, onnx.ints(sizes)], sizes.length, { axis }),
-  vjp: (o, { outputs, cts, attrs: { axis } }) => [o.concat(outputs.map((y, i) => cts[i] ?? o.full(y.shape, 0, y.dtype)), axis)],
+  vjp: (o, { outputs, cts, attrs: { axis } }) => [
+    o.concat(
+      outputs.map((y, i) => cts[i] ?? o.full(y.shape, 0, y.dtype)),
+      axis,
+    ),
+  ],
 };
 
 /**
@@ -151,7 +201,10 @@ export function split(x: Tensor, parts: number | readonly number[], axis = -1): 
   const at = axisOf(axis, x.rank);
   const size = x.shape[at]!;
   if (typeof parts === "number" && (typeof size !== "number" || size % parts !== 0))
-    throw new TesseraError("shape", `split: axis ${axis} of ${formatShape(x.shape)} does not divide into ${parts} parts (${size})`);
+    throw new TesseraError(
+      "shape",
+      `split: axis ${axis} of ${formatShape(x.shape)} does not divide into ${parts} parts (${size})`,
+    );
   const sizes = typeof parts === "number" ? Array<number>(parts).fill(Number(size) / parts) : parts;
   return bindAll(splitOp, [x], { sizes, axis: at });
 }

@@ -1,8 +1,8 @@
 import { existsSync, statSync } from "node:fs";
-import { configReader } from "../hub/config-reader.js";
+import { configReader } from "../core/config-reader.js";
 import { TesseraError } from "../core/errors.js";
 import { readConfig } from "../hub/config.js";
-import { type GenerationConfig, readGenerationConfig } from "../hub/generation-config.js";
+import { type GenerationConfig, type GenerationConfigFile, readGenerationConfig } from "../hub/generation-config.js";
 import { openCheckpoint } from "../hub/safetensors-checkpoint.js";
 import { familyOf } from "../models/index.js";
 import type { CausalLm, ModelFacts, ModelFamily } from "../models/model.js";
@@ -23,6 +23,8 @@ export interface LanguageModel {
   readonly weights: Weights;
   /** How it generates unless told otherwise. */
   readonly generation: GenerationConfig;
+  /** Further fields of generation_config.json, kept so that saving loses none. */
+  readonly generationExtra: GenerationConfigFile["extra"];
   /** What is unusual about the files, one line each. */
   readonly warnings: readonly string[];
 }
@@ -34,7 +36,7 @@ export interface LanguageModel {
  * @param where how messages name it
  * @throws TesseraError `unsupported` for an unknown family or option, `config` for wrong fields, all at once
  */
-export function describeModel(rawConfig: Readonly<Record<string, unknown>>, where: string): Omit<LanguageModel, "weights" | "generation"> {
+export function describeModel(rawConfig: Readonly<Record<string, unknown>>, where: string): Omit<LanguageModel, "weights" | "generation" | "generationExtra"> {
   const family = familyOf(String(rawConfig.model_type ?? ""), where);
   const fields = configReader(rawConfig, where);
   const config: unknown = family.parse(fields);
@@ -60,5 +62,6 @@ export function loadModel(folder: string): LanguageModel {
   const model = describeModel(values, path);
   using checkpoint = openCheckpoint(folder);
   const weights = readWeights(model.module, checkpoint, model.family.checkpoint, folder);
-  return { ...model, weights, generation: readGenerationConfig(folder).config };
+  const { config: generation, extra: generationExtra, warning } = readGenerationConfig(folder);
+  return { ...model, weights, generation, generationExtra, warnings: [...model.warnings, ...(warning ? [warning] : [])] };
 }

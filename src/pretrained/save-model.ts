@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import type { HostTensor } from "../core/host-tensor.js";
 import { writeConfig } from "../hub/config.js";
-import { type GenerationConfig, writeGenerationConfig } from "../hub/generation-config.js";
+import { writeGenerationConfig } from "../hub/generation-config.js";
 import { float32ToBfloat16, float32ToFloat16 } from "../hub/half.js";
 import { writeCheckpoint } from "../hub/safetensors-shards.js";
 import type { LanguageModel } from "./load-model.js";
@@ -13,7 +13,8 @@ export interface SaveModelOptions {
 }
 
 /** The part of a model that is written. */
-export type SavedModel = Pick<LanguageModel, "architecture" | "family" | "rawConfig" | "weights"> & { readonly generation?: GenerationConfig };
+export type SavedModel = Pick<LanguageModel, "architecture" | "family" | "rawConfig" | "weights"> &
+  Partial<Pick<LanguageModel, "generation" | "generationExtra">>;
 
 /**
  * Writes a model folder in Hugging Face's layout: `config.json`, `generation_config.json` and `model.safetensors` (in shards when it
@@ -23,11 +24,11 @@ export type SavedModel = Pick<LanguageModel, "architecture" | "family" | "rawCon
  */
 export function saveModel(folder: string, model: SavedModel, { dtype = "float32" }: SaveModelOptions = {}): void {
   mkdirSync(folder, { recursive: true });
-  const { rawConfig, architecture, family, generation = {} } = model;
+  const { rawConfig, architecture, family, generation = {}, generationExtra = {} } = model;
   const tensors = [...model.weights].map(([name, tensor]) => [name, inDtype(tensor, dtype)] as const);
   writeCheckpoint(folder, tensors, { metadata: { format: "pt" } });
   writeConfig(folder, { ...rawConfig, architectures: [architecture], dtype, model_type: family.modelType });
-  writeGenerationConfig(folder, generation);
+  writeGenerationConfig(folder, generation, generationExtra);
 }
 
 /** Converted only when its turn to be written comes, so that a copy of all weights is never held. */

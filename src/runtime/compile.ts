@@ -18,7 +18,11 @@ export interface CompileOptions extends Omit<SessionOptions, "initializers"> {
  *
  * @throws TesseraError naming the faulty node, or `runtime` with the engine's words
  */
-export function compileGraph(runtime: Runtime, graph: Graph, { outputNames, weights = {}, ...options }: CompileOptions = {}): Promise<Session> {
+export function compileGraph(
+  runtime: Runtime,
+  graph: Graph,
+  { outputNames, weights = {}, ...options }: CompileOptions = {},
+): Promise<Session> {
   const external = Object.fromEntries(Object.keys(weights).map((name) => [name, { location: IN_MEMORY, offset: 0 }]));
   const model = emitOnnx(verify(simplify(graph)), { external, ...(outputNames ? { outputNames } : {}) });
   return runtime.compile(model, { ...options, initializers: weights });

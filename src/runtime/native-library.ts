@@ -12,7 +12,6 @@ const fileName = process.platform === "win32" ? "str16" : "str"; // the API take
 /** Function → its place in ONNX Runtime's table, which only ever grows at its end; its result; its arguments. */
 const functions = {
   GetErrorMessage: [2, "str", "void*"],
-  CreateEnv: [3, "void*", "int", "str", "void*"],
   CreateSessionFromArray: [8, "void*", "void*", "void*", "size_t", "void*", "void*"],
   Run: [9, "void*", "void*", "void*", "void*", "void*", "size_t", "void*", "size_t", "void*"],
   CreateSessionOptions: [10, "void*", "void*"],
@@ -47,7 +46,13 @@ const functions = {
   ReleaseTensorTypeAndShapeInfo: [99, "void", "void*"],
   ReleaseSessionOptions: [100, "void", "void*"],
   SessionEndProfiling: [110, "void*", "void*", "void*", "void*"],
+  CreateEnvWithGlobalThreadPools: [119, "void*", "int", "str", "void*", "void*"],
+  DisablePerSessionThreads: [120, "void*", "void*"],
+  CreateThreadingOptions: [121, "void*", "void*"],
+  ReleaseThreadingOptions: [122, "void", "void*"],
   AddSessionConfigEntry: [130, "void*", "void*", "str", "str"],
+  SetGlobalIntraOpNumThreads: [147, "void*", "void*", "int"],
+  SetGlobalInterOpNumThreads: [148, "void*", "void*", "int"],
   AddInitializer: [150, "void*", "void*", "str", "void*"],
   AddExternalInitializers: [210, "void*", "void*", "void*", "void*", "size_t"],
   TensorTypeAndShape_HasShape: [390, "bool", "void*"],

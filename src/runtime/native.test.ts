@@ -366,6 +366,17 @@ describe("options", () => {
     }
   });
 
+  test.runIf(process.platform === "linux")("sessions share their threads, unless told otherwise", async () => {
+    const threads = () => readdirSync("/proc/self/task").length;
+    using _first = await runtime.compile(addition);
+    const before = threads();
+    using _second = await runtime.compile(addition);
+    using _third = await runtime.compile(addition);
+    expect(threads()).toBe(before);
+    using _own = await runtime.compile(addition, { threads: 4 });
+    expect(threads()).toBe(before + 3);
+  });
+
   test("the optimization level reaches the engine", async () => {
     // What only constants feed is computed once, when optimized.
     const model = onnxModel({

@@ -30,12 +30,6 @@ const dtypeOf = new Map(Object.entries(elementTypes).map(([dtype, code]) => [cod
 
 const optimizationLevels = { none: 0, basic: 1, extended: 2, all: 99 } as const;
 
-/** Engine settings that every session gets, unless its options say otherwise. */
-const sessionConfig: Readonly<Record<string, string>> = {
-  // Weights live as long as the session: outside the arena they take no more than their size.
-  "session.use_device_allocator_for_initializers": "1",
-};
-
 const silent = 4; // log only what ends the process: every other fault comes back as a status
 
 let runtime: Runtime | undefined;
@@ -55,8 +49,7 @@ export function nativeRuntime(): Runtime {
 }
 
 function createRuntime(api: Api): Runtime {
-  // Takes some 20 ms (operator schemas): on another thread, while the caller reads its model.
-  const environment = createAsync(api, "runtime", (slot, done) => api.CreateEnv.async(silent, "tessera", slot, done));
+  const environment = createEnvironment(api);
   environment.catch(() => {}); // reported by compile
   const engine: Engine = {
     api,
@@ -70,6 +63,21 @@ function createRuntime(api: Api): Runtime {
       return openSession(engine, await environment, model, options);
     },
   };
+}
+
+/** Takes some 20 ms (operator schemas): on another thread, while the caller reads its model. */
+async function createEnvironment(api: Api): Promise<Pointer> {
+  const pool = create(api, (slot) => api.CreateThreadingOptions(slot));
+  try {
+    check(api, "runtime", api.SetGlobalIntraOpNumThreads(pool, defaultThreads()));
+    // Operators run one after the other: threads between them would only spin at the start.
+    check(api, "runtime", api.SetGlobalInterOpNumThreads(pool, 1));
+    return await createAsync(api, "runtime", (slot, done) =>
+      api.CreateEnvWithGlobalThreadPools.async(silent, "tessera", pool, slot, done),
+    );
+  } finally {
+    api.ReleaseThreadingOptions(pool);
+  }
 }
 
 const arenaAllocator = 1;
@@ -131,9 +139,10 @@ function sessionSettings(engine: Engine, options: SessionOptions, directory: str
   try {
     const set = (status: Pointer | null) => check(api, "Runtime.compile", status);
     set(api.SetSessionLogSeverityLevel(settings, silent));
-    set(api.SetIntraOpNumThreads(settings, options.threads ?? defaultThreads()));
+    if (options.threads === undefined) set(api.DisablePerSessionThreads(settings));
+    else set(api.SetIntraOpNumThreads(settings, options.threads));
     set(api.SetSessionGraphOptimizationLevel(settings, optimizationLevels[options.optimization ?? "all"]));
-    for (const [key, value] of Object.entries({ ...sessionConfig, ...options.config }))
+    for (const [key, value] of Object.entries(options.config ?? {}))
       set(api.AddSessionConfigEntry(settings, key, value));
     if (directory !== undefined) set(api.EnableProfiling(settings, path.join(directory, "run")));
     const initializers = Object.entries(options.initializers ?? {});

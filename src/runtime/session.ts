@@ -11,7 +11,10 @@ export interface ValueInfo {
 
 /** How a graph is compiled. */
 export interface SessionOptions {
-  /** Threads one operator may use. Default: the number of physical cores the process may use. */
+  /**
+   * Threads one operator may use. Default: those of the pool that all sessions share, one for each physical core the process may
+   * use. A number gives the session threads of its own, which compete with the pool's for a moment after each run.
+   */
   readonly threads?: number;
   /** Graph optimization of the engine. Default `"all"`. */
   readonly optimization?: "none" | "basic" | "extended" | "all";
@@ -26,7 +29,7 @@ export interface SessionOptions {
    * value may be any relative file name, since no file is read. Offset and length are not needed.
    */
   readonly initializers?: Readonly<Record<string, HostTensor>>;
-  /** Settings in the engine's own words, for what has no option here; they win over the library's choices. Default none. */
+  /** Session settings in the engine's own words, for what has no option here. Default none. */
   readonly config?: Readonly<Record<string, string>>;
 }
 

@@ -95,19 +95,21 @@ function mergeTable({ merges, vocab, where = "merges" }: BpeOptions, prefix: str
     rank: new Int32Array(capacity),
     product: new Int32Array(capacity),
   };
-  merges.forEach(([a, b], rank) => {
-    const idOf = (token: string) => {
-      const id = vocab.get(token);
-      if (id !== undefined) return id;
-      throw new TesseraError("tokenizer", `${where}[${rank}]: ${JSON.stringify(token)} is not in the vocabulary`);
-    };
-    const [left, right] = [idOf(a), idOf(b)];
+  const idOf = (token: string, rank: number) => {
+    const id = vocab.get(token);
+    if (id !== undefined) return id;
+    throw new TesseraError("tokenizer", `${where}[${rank}]: ${JSON.stringify(token)} is not in the vocabulary`);
+  };
+  for (let rank = 0; rank < merges.length; rank++) {
+    const [a, b] = merges[rank]!;
+    const left = idOf(a, rank);
+    const right = idOf(b, rank);
     const slot = slotOf(table, left, right);
     table.left[slot] = left;
     table.right[slot] = right;
     table.rank[slot] = rank;
-    table.product[slot] = idOf(a + b.slice(prefix.length));
-  });
+    table.product[slot] = idOf(a + (prefix === "" ? b : b.slice(prefix.length)), rank);
+  }
   return table;
 }
 

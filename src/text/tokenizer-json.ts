@@ -120,12 +120,20 @@ export interface Vocabulary {
  * @throws TesseraError `tokenizer` where two of them contradict each other
  */
 export function vocabularyOf(json: TokenizerJson, where: string): Vocabulary {
-  const model =
+  const at = `${where}: model.vocab`;
+  const entries: [string, unknown][] =
     json.model.type === "Unigram"
-      ? new Map(json.model.vocab.map(([token], id) => [token, id]))
-      : new Map(Object.entries(json.model.vocab));
-  const tokens: (string | undefined)[] = [];
-  for (const [token, id] of model) tokens[id] = token;
+      ? json.model.vocab.map(([token], id) => [token, id])
+      : Object.entries<unknown>(json.model.vocab);
+  const model = new Map<string, number>();
+  const tokens: (string | undefined)[] = new Array(entries.length);
+  for (const [token, id] of entries) {
+    if (!isId(id)) fail(`${at}[${shown(token)}]`, `expected an id from 0 to ${largestId}, got ${shown(id)}`);
+    const other = tokens[id];
+    if (other !== undefined) fail(at, `${shown(other)} and ${shown(token)} have the same id, ${id}`);
+    model.set(token, id);
+    tokens[id] = token;
+  }
   const added = new Map<string, number>();
   const idOf = (token: string) => added.get(token) ?? model.get(token);
   json.added_tokens.forEach(({ id, content }, i) => {
@@ -235,13 +243,7 @@ function inferModelType(model: Readonly<Record<string, unknown>>): ModelJson["ty
 
 function parseVocab(value: unknown, where: string): Record<string, number> {
   if (!isRecord(value)) fail(where, `expected an object from tokens to ids, got ${shown(value)}`);
-  const tokens: string[] = [];
-  for (const [token, id] of Object.entries(value)) {
-    if (!isId(id)) fail(`${where}[${shown(token)}]`, `expected an id from 0 to ${largestId}, got ${shown(id)}`);
-    if (tokens[id] !== undefined) fail(where, `${shown(tokens[id])} and ${shown(token)} have the same id, ${id}`);
-    tokens[id] = token;
-  }
-  return value as Record<string, number>;
+  return value as Record<string, number>; // vocabularyOf looks at the ids
 }
 
 function isId(id: unknown): id is number {

@@ -34,11 +34,11 @@ export function trainByteLevelBpe(texts: Iterable<string>, options: ByteLevelBpe
   const { vocabSize, minFrequency = 2, onProgress = () => {} } = options;
   const specialTokens = options.specialTokens ?? { bos: "<|endoftext|>", eos: "<|endoftext|>" };
   const special = addedSpecialTokens(specialTokens);
-  const smallest = special.length + byteAlphabet.length;
-  if (!Number.isSafeInteger(vocabSize) || vocabSize < smallest) {
+  const tokens = [...new Set([...special.map(({ content }) => content), ...[...byteAlphabet].sort()])];
+  if (!Number.isSafeInteger(vocabSize) || vocabSize < tokens.length) {
     throw new TesseraError(
       "argument",
-      `trainByteLevelBpe: vocabSize is too small, ${vocabSize} for ${special.length} special tokens and 256 bytes (at least ${smallest})`,
+      `trainByteLevelBpe: vocabSize is too small, ${vocabSize} for ${special.length} special tokens and 256 bytes (at least ${tokens.length})`,
     );
   }
   if (!Number.isSafeInteger(minFrequency) || minFrequency < 1) {
@@ -47,7 +47,6 @@ export function trainByteLevelBpe(texts: Iterable<string>, options: ByteLevelBpe
       `trainByteLevelBpe: minFrequency must be a whole number above 0, got ${minFrequency}`,
     );
   }
-  const tokens = [...special.map(({ content }) => content), ...[...byteAlphabet].sort()];
   const merges = learnMerges(countWords(texts, special), tokens, vocabSize, minFrequency, onProgress);
   const json: TokenizerJson = {
     version: "1.0",

@@ -201,7 +201,10 @@ export async function runCase(id: string, one: Case, recorded: SafetensorsFile):
   const numeric = trace(one, (size) => size);
   const random = randomFrom(`${id} cotangents`);
   const expectedOutputs = one.oracle(values);
-  const cts = numeric.wanted.length === 0 ? [] : expectedOutputs.map(({ shape, data }) => ({ shape, data: data.map(() => Math.fround(2 * random() - 1)) }));
+  const cts =
+    numeric.wanted.length === 0
+      ? []
+      : expectedOutputs.map(({ shape, data }) => ({ shape, data: data.map(() => Math.fround(2 * random() - 1)) }));
   const gradients = numeric.wanted.map((name) => differences(one, values, cts, name));
   const expected = [...expectedOutputs, ...gradients, ...gradients];
   const labels = [
@@ -214,7 +217,9 @@ export async function runCase(id: string, one: Case, recorded: SafetensorsFile):
     ...Object.fromEntries(cts.map(({ shape, data }, i) => [`ct${i}`, hostTensor(data, shape)])),
   };
   const compare = (results: readonly HostTensor[], wanted: readonly NdArray[], form: string) =>
-    wanted.forEach((array, i) => expectClose(results[i]!, array, one.tolerance, `${form}, ${labels[i]}`));
+    wanted.forEach((array, i) => {
+      expectClose(results[i]!, array, one.tolerance, `${form}, ${labels[i]}`);
+    });
 
   {
     using compiled = await compileGraph(numeric.graph);

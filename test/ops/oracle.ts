@@ -78,7 +78,14 @@ export function reduce(
   const inner = x.shape.map((size, i) => (over.includes(i) ? size : 1));
   const whole = build(kept, (i) => {
     const values: number[] = [];
-    build(inner, (j) => values.push(at(x, i.map((k, axis) => k + j[axis]!))));
+    build(inner, (j) =>
+      values.push(
+        at(
+          x,
+          i.map((k, axis) => k + j[axis]!),
+        ),
+      ),
+    );
     return f(values);
   });
   return keepDims ? whole : { shape: x.shape.filter((_, i) => !over.includes(i)), data: whole.data };
@@ -167,7 +174,9 @@ export function split(x: NdArray, sizes: readonly number[], axis: number): NdArr
 
 export function gather(table: NdArray, ids: NdArray): NdArray {
   const rank = ids.shape.length;
-  return build([...ids.shape, ...table.shape.slice(1)], (i) => pick(table, [pick(ids, i.slice(0, rank)), ...i.slice(rank)]));
+  return build([...ids.shape, ...table.shape.slice(1)], (i) =>
+    pick(table, [pick(ids, i.slice(0, rank)), ...i.slice(rank)]),
+  );
 }
 
 export function scatterAdd(ids: NdArray, updates: NdArray, rows: number): NdArray {
@@ -233,7 +242,8 @@ export const rmsNormalize = (x: NdArray, weight: NdArray, eps: number): NdArray 
 
 export const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 export const gelu = (x: number): number => (x / 2) * (1 + erf(x / Math.SQRT2));
-export const geluTanh = (x: number): number => (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
+export const geluTanh = (x: number): number =>
+  (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
 
 /** Weights that every query gives every key: `q: [b, h, t, d]`, `k: [b, h, s, d]` → `[b, h, t, s]`. */
 export function attentionWeights(q: NdArray, k: NdArray, bias: NdArray | undefined, scale: number): NdArray {

@@ -26,7 +26,10 @@ const stack =
   (cell: (settings: RnnSettings) => RnnCell) =>
   ({ json, tensors }: Golden): Block => {
     const settings = json as unknown as RnnSettings;
-    const rnn = sequenceRnn(cell(settings), { layers: settings.layers, bidirectional: tensors.has("grad.weight_ih_l0_reverse") });
+    const rnn = sequenceRnn(cell(settings), {
+      layers: settings.layers,
+      bidirectional: tensors.has("grad.weight_ih_l0_reverse"),
+    });
     return { module: rnn, forward: (params, { x }) => ({ y: rnn(params, x!, contextOf(x!)) }) };
   };
 
@@ -46,13 +49,17 @@ const bengio = ({ json, tensors }: Golden): Block => {
     direct_connections: tensors.has("grad.W.weight"),
   });
   // Recorded are the positions that see n tokens.
-  const forward: Block["forward"] = (params, { ids }) => ({ logits: slice(model(params, ids!, contextOf(ids!)), 1, context! - 1) });
+  const forward: Block["forward"] = (params, { ids }) => ({
+    logits: slice(model(params, ids!, contextOf(ids!)), 1, context! - 1),
+  });
   return { module: model, forward };
 };
 
 const kinds: Readonly<Record<string, (golden: Golden) => Block>> = {
   "torch-rnn-": stack(({ input, hidden, nonlinearity = "tanh" }) => simpleRnn({ input, hidden, nonlinearity })),
-  "torch-lstm": stack(({ input, hidden, projection }) => lstm(projection === undefined ? { input, hidden } : { input, hidden, projection })),
+  "torch-lstm": stack(({ input, hidden, projection }) =>
+    lstm(projection === undefined ? { input, hidden } : { input, hidden, projection }),
+  ),
   "torch-gru": stack(gru),
   "bahdanau-attention": bahdanau,
   "bengio-2003": bengio,

@@ -26,7 +26,11 @@ export async function compileGraph(graph: Graph, options: EmitOptions = {}): Pro
 }
 
 /** Compiles a graph and runs it once. */
-export async function runGraph(graph: Graph, values: Tensors, options: EmitOptions = {}): Promise<readonly HostTensor[]> {
+export async function runGraph(
+  graph: Graph,
+  values: Tensors,
+  options: EmitOptions = {},
+): Promise<readonly HostTensor[]> {
   using compiled = await compileGraph(graph, options);
   return await compiled.run(values);
 }

@@ -12,8 +12,7 @@ const qkv = ([b, t, s, h, g, d, width]: Sizes) => ({
 
 const scores = "torch.einsum('bthd,bshd->bhts', q, k)";
 const after = (weights: string) => `torch.einsum('bhts,bshd->bthd', torch.softmax(${weights}, -1), v)`;
-const hidden = (offset: number) =>
-  `torch.ones(q.shape[1], k.shape[1]).triu(${offset} + 1).bool()`;
+const hidden = (offset: number) => `torch.ones(q.shape[1], k.shape[1]).triu(${offset} + 1).bool()`;
 
 // Gradients need the number of tokens of neither side, so sizes may be named; queries and keys of two lengths may not.
 const named = ([b, t, s]: Sizes) => (t === s ? [b, t] : [b]).filter((size) => size > 1);
@@ -133,7 +132,10 @@ export const attention = {
         named: [3],
       },
     ),
-    once: check({ x: floats([1, 2, 3, 4]) }, { build: ({ x }) => ops.repeatHeads(x, 3), oracle: ({ x }) => x, named: [2] }),
+    once: check(
+      { x: floats([1, 2, 3, 4]) },
+      { build: ({ x }) => ops.repeatHeads(x, 3), oracle: ({ x }) => x, named: [2] },
+    ),
   },
 } satisfies Readonly<Record<string, Check>>;
 
@@ -155,7 +157,10 @@ const complex = (interleaved: boolean) =>
     {
       build: ({ x, positions }) => {
         const table = (f: (angle: number) => number) =>
-          ops.constant(Array.from({ length: 24 }, (_, i) => f(Math.floor(i / 3) / 100 ** ((i % 3) / 3))), [8, 3]);
+          ops.constant(
+            Array.from({ length: 24 }, (_, i) => f(Math.floor(i / 3) / 100 ** ((i % 3) / 3))),
+            [8, 3],
+          );
         return ops.rotate(x, table(Math.cos), table(Math.sin), positions, { interleaved });
       },
       oracle: ({ x, positions }) =>

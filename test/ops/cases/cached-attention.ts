@@ -1,7 +1,7 @@
 import * as ops from "../../../src/ops/cached-attention.js";
 import { type Case, type Check, check, fixed, floats } from "../check.js";
-import * as oracle from "../oracle.js";
 import type { NdArray } from "../oracle.js";
+import * as oracle from "../oracle.js";
 
 interface Setting {
   readonly tokens: number;
@@ -22,7 +22,9 @@ function filled(cache: NdArray, fresh: NdArray, row: number, end: number, size: 
   const t = fresh.shape[1]!;
   return oracle.build([1, end + 1, fresh.shape[2]!, size], ([, slot, head, e]) => {
     const isNew = slot! > end - t;
-    return isNew ? oracle.at(fresh, [row, slot! - (end - t + 1), head!, e!]) : oracle.at(cache, [row, head!, slot!, e!]);
+    return isNew
+      ? oracle.at(fresh, [row, slot! - (end - t + 1), head!, e!])
+      : oracle.at(cache, [row, head!, slot!, e!]);
   });
 }
 
@@ -82,7 +84,24 @@ export const cachedAttention = {
     "rows of three lengths": cached({ tokens: 1, last: [6, 0, 3], slots: 8, heads: 4, groups: 2, size: 8 }),
     "heads of an odd size": cached({ tokens: 1, last: [4, 2], slots: 6, heads: 2, groups: 1, size: 5, valueSize: 3 }),
     window: cached({ tokens: 1, last: [6, 4], slots: 8, heads: 2, groups: 2, size: 8, window: 3 }),
-    "bias and scale": cached({ tokens: 1, last: [3, 5], slots: 6, heads: 2, groups: 2, size: 8, scale: 0.3, bias: [2, 2, 1, 6] }),
-    "bias over all the text": cached({ tokens: 4, last: [3], slots: 6, heads: 2, groups: 2, size: 8, bias: [1, 2, 4, 6] }),
+    "bias and scale": cached({
+      tokens: 1,
+      last: [3, 5],
+      slots: 6,
+      heads: 2,
+      groups: 2,
+      size: 8,
+      scale: 0.3,
+      bias: [2, 2, 1, 6],
+    }),
+    "bias over all the text": cached({
+      tokens: 4,
+      last: [3],
+      slots: 6,
+      heads: 2,
+      groups: 2,
+      size: 8,
+      bias: [1, 2, 4, 6],
+    }),
   },
 } satisfies Readonly<Record<string, Check>>;

@@ -6,7 +6,10 @@ export const constants = {
   constant: {
     floats: check(
       {},
-      { build: () => ops.constant([1.5, -2, 0.1], [3, 1]), oracle: () => ({ shape: [3, 1], data: [1.5, -2, Math.fround(0.1)] }) },
+      {
+        build: () => ops.constant([1.5, -2, 0.1], [3, 1]),
+        oracle: () => ({ shape: [3, 1], data: [1.5, -2, Math.fround(0.1)] }),
+      },
     ),
     "default shape, integers": check(
       {},
@@ -14,12 +17,19 @@ export const constants = {
     ),
     "typed array": check(
       {},
-      { build: () => ops.constant(Uint8Array.of(1, 0, 1), [3], "bool"), oracle: () => ({ shape: [3], data: [1, 0, 1] }) },
+      {
+        build: () => ops.constant(Uint8Array.of(1, 0, 1), [3], "bool"),
+        oracle: () => ({ shape: [3], data: [1, 0, 1] }),
+      },
     ),
     large: check(
       {},
       {
-        build: () => ops.constant(Float32Array.from({ length: 2000 }, (_, i) => i), [50, 40]),
+        build: () =>
+          ops.constant(
+            Float32Array.from({ length: 2000 }, (_, i) => i),
+            [50, 40],
+          ),
         oracle: () => oracle.build([50, 40], ([i, j]) => 40 * i! + j!),
       },
     ),
@@ -39,7 +49,13 @@ export const constants = {
   asTensor: {
     number: check(
       {},
-      { build: () => [ops.asTensor(3, "int64"), ops.asTensor(0.5)], oracle: () => [{ shape: [], data: [3] }, { shape: [], data: [0.5] }] },
+      {
+        build: () => [ops.asTensor(3, "int64"), ops.asTensor(0.5)],
+        oracle: () => [
+          { shape: [], data: [3] },
+          { shape: [], data: [0.5] },
+        ],
+      },
     ),
     tensor: check({ x: floats([2]) }, { build: ({ x }) => ops.asTensor(x), oracle: ({ x }) => x }),
   },

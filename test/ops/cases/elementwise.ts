@@ -44,10 +44,7 @@ export function unary(
   high = 3,
 ): Check {
   const of = (shape: readonly number[]) =>
-    check(
-      { x: floats(shape, low, high) },
-      { build: ({ x }) => op(x), oracle: ({ x }) => oracle.map(x, f), torch },
-    );
+    check({ x: floats(shape, low, high) }, { build: ({ x }) => op(x), oracle: ({ x }) => oracle.map(x, f), torch });
   return { matrix: of([5, 7]), scalar: of([]), "high rank": of([2, 1, 3, 2, 1]), "one element": of([1]) };
 }
 
@@ -122,7 +119,10 @@ export const elementwise = {
   },
   neg: {
     ...unary(ops.neg, (x) => -x, "-x"),
-    integers: check({ x: ints([5], 9, "int32") }, { build: ({ x }) => ops.neg(x), oracle: ({ x }) => oracle.map(x, (v) => 0 - v) }),
+    integers: check(
+      { x: ints([5], 9, "int32") },
+      { build: ({ x }) => ops.neg(x), oracle: ({ x }) => oracle.map(x, (v) => 0 - v) },
+    ),
   },
   exp: unary(ops.exp, Math.exp, "torch.exp(x)"),
   log: unary(ops.log, Math.log, "torch.log(x)", 0.1, 9),
@@ -144,11 +144,18 @@ export const elementwise = {
   cast: {
     "float to double": check(
       { x: floats([2, 3]) },
-      { build: ({ x }) => ops.cast(ops.mul(ops.cast(x, "float64"), 0.1), "float32"), oracle: ({ x }) => oracle.map(x, (v) => v * 0.1) },
+      {
+        build: ({ x }) => ops.cast(ops.mul(ops.cast(x, "float64"), 0.1), "float32"),
+        oracle: ({ x }) => oracle.map(x, (v) => v * 0.1),
+      },
     ),
     "float to integer": check(
       { x: floats([3, 4], -9, 9) },
-      { build: ({ x }) => ops.cast(x, "int64"), oracle: ({ x }) => oracle.map(x, (v) => Math.trunc(v) + 0), torch: "x.long()" },
+      {
+        build: ({ x }) => ops.cast(x, "int64"),
+        oracle: ({ x }) => oracle.map(x, (v) => Math.trunc(v) + 0),
+        torch: "x.long()",
+      },
     ),
     "integer to float": check(
       { x: ints([3, 4], 100) },

@@ -41,7 +41,10 @@ export const matmul = {
     "batch of 1": product([1, 3, 4], [1, 4, 2]),
     "with itself": check(
       { a: floats([3, 4]) },
-      { build: ({ a }) => ops.matmul(a, a, { transB: true }), oracle: ({ a }) => oracle.matmul(a, a, { transB: true }) },
+      {
+        build: ({ a }) => ops.matmul(a, a, { transB: true }),
+        oracle: ({ a }) => oracle.matmul(a, a, { transB: true }),
+      },
     ),
   },
 } satisfies Readonly<Record<string, Check>>;

@@ -19,7 +19,11 @@ const rowwise = (op: typeof ops.softmax, f: typeof oracle.softmax, torch: string
 };
 
 // The sizes of rows are not named: gradients divide by them.
-const layer = (shape: readonly number[], eps: number, named: readonly number[] | false = shape.slice(0, -1).filter((d) => d > 1)) =>
+const layer = (
+  shape: readonly number[],
+  eps: number,
+  named: readonly number[] | false = shape.slice(0, -1).filter((d) => d > 1),
+) =>
   check(
     { x: floats(shape), weight: floats(shape.slice(-1), 0.5, 1.5), bias: floats(shape.slice(-1)) },
     {
@@ -31,7 +35,11 @@ const layer = (shape: readonly number[], eps: number, named: readonly number[] |
     },
   );
 
-const rms = (shape: readonly number[], eps: number, named: readonly number[] | false = shape.slice(0, -1).filter((d) => d > 1)) =>
+const rms = (
+  shape: readonly number[],
+  eps: number,
+  named: readonly number[] | false = shape.slice(0, -1).filter((d) => d > 1),
+) =>
   check(
     { x: floats(shape), weight: floats(shape.slice(-1), 0.5, 1.5) },
     {
@@ -64,7 +72,8 @@ export const normalize = {
       { x: floats([3, 4]), weight: floats([4]) },
       {
         build: ({ x, weight }) => ops.layerNormalize(ops.layerNormalize(x, weight, weight, 0.1), weight, weight, 0.1),
-        oracle: ({ x, weight }) => oracle.layerNormalize(oracle.layerNormalize(x, weight, weight, 0.1), weight, weight, 0.1),
+        oracle: ({ x, weight }) =>
+          oracle.layerNormalize(oracle.layerNormalize(x, weight, weight, 0.1), weight, weight, 0.1),
         named: [3],
         tolerance: 2e-5,
       },

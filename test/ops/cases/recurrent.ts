@@ -1,11 +1,14 @@
 import * as ops from "../../../src/ops/index.js";
 import { type Check, check, floats } from "../check.js";
-import * as oracle from "../oracle.js";
 import type { NdArray } from "../oracle.js";
+import * as oracle from "../oracle.js";
 
 const step = (x: NdArray, axis: number, i: number) => {
   const part = oracle.slice(x, axis, i, i + 1);
-  return oracle.reshape(part, part.shape.filter((_, a) => a !== axis));
+  return oracle.reshape(
+    part,
+    part.shape.filter((_, a) => a !== axis),
+  );
 };
 const stack = (xs: readonly NdArray[], axis: number) =>
   oracle.concat(

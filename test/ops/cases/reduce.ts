@@ -2,7 +2,12 @@ import * as ops from "../../../src/ops/index.js";
 import { type Check, check, fixed, floats, ints } from "../check.js";
 import * as oracle from "../oracle.js";
 
-const everyShape: readonly [name: string, shape: readonly number[], options: ops.ReduceOptions, torchArguments: string][] = [
+const everyShape: readonly [
+  name: string,
+  shape: readonly number[],
+  options: ops.ReduceOptions,
+  torchArguments: string,
+][] = [
   ["all axes", [3, 4], {}, "dim=(0, 1)"],
   ["last axis", [3, 4], { axes: [-1] }, "dim=-1"],
   ["first axis", [5, 2, 3], { axes: [0] }, "dim=0"],

@@ -34,7 +34,14 @@ const repeated = (from: readonly number[], to: readonly number[]) =>
     },
   );
 
-const part = (shape: readonly number[], axis: number, start: number, end: number | undefined, torch: string, named?: readonly number[]) => {
+const part = (
+  shape: readonly number[],
+  axis: number,
+  start: number,
+  end: number | undefined,
+  torch: string,
+  named?: readonly number[],
+) => {
   const size = shape.at(axis)!;
   const left = (i: number) => (i < 0 ? size + i : i);
   return check(
@@ -48,7 +55,14 @@ const part = (shape: readonly number[], axis: number, start: number, end: number
   );
 };
 
-const padded = (shape: readonly number[], axis: number, before: number, after: number, torchPad: string, value?: number) =>
+const padded = (
+  shape: readonly number[],
+  axis: number,
+  before: number,
+  after: number,
+  torchPad: string,
+  value?: number,
+) =>
   check(
     { x: floats(shape) },
     {
@@ -78,7 +92,10 @@ export const shape = {
     regroup: reshaped([4, 6], [3, 2, 4]),
     "to a scalar": reshaped([1, 1], []),
     "from a scalar": reshaped([], [1, 1, 1]),
-    empty: check({ x: floats([0, 3]) }, { build: ({ x }) => ops.reshape(x, [3, 0, 2]), oracle: () => ({ shape: [3, 0, 2], data: [] }) }),
+    empty: check(
+      { x: floats([0, 3]) },
+      { build: ({ x }) => ops.reshape(x, [3, 0, 2]), oracle: () => ({ shape: [3, 0, 2], data: [] }) },
+    ),
     "split the last, named sizes": check(
       { x: floats([2, 3, 8]) },
       {
@@ -89,7 +106,11 @@ export const shape = {
     ),
     "merge named sizes": check(
       { x: floats([2, 3, 5]) },
-      { build: ({ x }) => ops.reshape(x, ["n2", "n3"].every((n, i) => x.shape[i] === n) ? ["n2*n3", 5] : [6, 5]), oracle: ({ x }) => oracle.reshape(x, [6, 5]), named: [2, 3] },
+      {
+        build: ({ x }) => ops.reshape(x, ["n2", "n3"].every((n, i) => x.shape[i] === n) ? ["n2*n3", 5] : [6, 5]),
+        oracle: ({ x }) => oracle.reshape(x, [6, 5]),
+        named: [2, 3],
+      },
     ),
     "named sizes in new places": check(
       { x: floats([2, 3, 5, 7]) },
@@ -105,7 +126,11 @@ export const shape = {
   transpose: {
     default: check(
       { x: floats([2, 3, 4]) },
-      { build: ({ x }) => ops.transpose(x), oracle: ({ x }) => oracle.transpose(x, [0, 2, 1]), torch: "x.transpose(-1, -2)" },
+      {
+        build: ({ x }) => ops.transpose(x),
+        oracle: ({ x }) => oracle.transpose(x, [0, 2, 1]),
+        torch: "x.transpose(-1, -2)",
+      },
     ),
     matrix: transposed([3, 5], [1, 0]),
     heads: transposed([2, 3, 4, 5], [0, 2, 1, 3]),
@@ -135,11 +160,24 @@ export const shape = {
     "named bounds": check(
       { x: floats([5, 3]), y: floats([2]) },
       {
-        build: ({ x, y }) => [ops.slice(x, 0, y.shape[0]!), ops.slice(x, 0, 0, y.shape[0]), ops.slice(x, 0, -2), ops.slice(x, 0, 1, -1)],
-        oracle: ({ x }) => [oracle.slice(x, 0, 2, 5), oracle.slice(x, 0, 0, 2), oracle.slice(x, 0, 3, 5), oracle.slice(x, 0, 1, 4)],
+        build: ({ x, y }) => [
+          ops.slice(x, 0, y.shape[0]!),
+          ops.slice(x, 0, 0, y.shape[0]),
+          ops.slice(x, 0, -2),
+          ops.slice(x, 0, 1, -1),
+        ],
+        oracle: ({ x }) => [
+          oracle.slice(x, 0, 2, 5),
+          oracle.slice(x, 0, 0, 2),
+          oracle.slice(x, 0, 3, 5),
+          oracle.slice(x, 0, 1, 4),
+        ],
       },
     ),
-    integers: check({ x: ints([6], 9) }, { build: ({ x }) => ops.slice(x, 0, 4), oracle: ({ x }) => oracle.slice(x, 0, 4, 6) }),
+    integers: check(
+      { x: ints([6], 9) },
+      { build: ({ x }) => ops.slice(x, 0, 4), oracle: ({ x }) => oracle.slice(x, 0, 4, 6) },
+    ),
   },
   pad: {
     both: padded([2, 3], 1, 1, 2, "1, 2"),
@@ -147,7 +185,10 @@ export const shape = {
     "with a value": padded([2, 3], -1, 0, 2, "0, 2", -1.5),
     "high rank": padded([2, 1, 3, 2], 2, 1, 1, "0, 0, 1, 1"),
     nothing: padded([2, 3], 1, 0, 0, "0, 0"),
-    integers: check({ x: ints([3], 9) }, { build: ({ x }) => ops.pad(x, 0, 1, 1, 7), oracle: ({ x }) => oracle.pad(x, 0, 1, 1, 7) }),
+    integers: check(
+      { x: ints([3], 9) },
+      { build: ({ x }) => ops.pad(x, 0, 1, 1, 7), oracle: ({ x }) => oracle.pad(x, 0, 1, 1, 7) },
+    ),
     "named amount": check(
       { x: floats([2, 3]), y: floats([4]) },
       { build: ({ x, y }) => ops.pad(x, 0, y.shape[0]!, 1), oracle: ({ x }) => oracle.pad(x, 0, 4, 1) },
@@ -164,7 +205,11 @@ export const shape = {
     ),
     first: check(
       { a: floats([1, 2, 3]), b: floats([4, 2, 3]) },
-      { build: ({ a, b }) => ops.concat([a, b], 0), oracle: ({ a, b }) => oracle.concat([a, b], 0), torch: "torch.cat([a, b], 0)" },
+      {
+        build: ({ a, b }) => ops.concat([a, b], 0),
+        oracle: ({ a, b }) => oracle.concat([a, b], 0),
+        torch: "torch.cat([a, b], 0)",
+      },
     ),
     "with nothing": check(
       { a: floats([2, 0, 3]), b: floats([2, 5, 3]) },
@@ -173,7 +218,11 @@ export const shape = {
     "one part": check({ a: floats([2, 3]) }, { build: ({ a }) => ops.concat([a]), oracle: ({ a }) => a }),
     "twice the same": check(
       { a: floats([2, 3]) },
-      { build: ({ a }) => ops.concat([a, a], 0), oracle: ({ a }) => oracle.concat([a, a], 0), torch: "torch.cat([a, a], 0)" },
+      {
+        build: ({ a }) => ops.concat([a, a], 0),
+        oracle: ({ a }) => oracle.concat([a, a], 0),
+        torch: "torch.cat([a, a], 0)",
+      },
     ),
     integers: check(
       { a: ints([2], 9), b: ints([3], 9) },
@@ -192,9 +241,33 @@ export const shape = {
     ),
   },
   expandDims: {
-    first: check({ x: floats([2, 3]) }, { build: ({ x }) => ops.expandDims(x, 0), oracle: ({ x }) => oracle.reshape(x, [1, 2, 3]), torch: "x.unsqueeze(0)" }),
-    last: check({ x: floats([2, 3]) }, { build: ({ x }) => ops.expandDims(x, -1), oracle: ({ x }) => oracle.reshape(x, [2, 3, 1]), torch: "x.unsqueeze(-1)" }),
-    middle: check({ x: floats([2, 3]) }, { build: ({ x }) => ops.expandDims(x, -2), oracle: ({ x }) => oracle.reshape(x, [2, 1, 3]), torch: "x.unsqueeze(-2)" }),
-    scalar: check({ x: floats([]) }, { build: ({ x }) => ops.expandDims(x, 0), oracle: ({ x }) => oracle.reshape(x, [1]) }),
+    first: check(
+      { x: floats([2, 3]) },
+      {
+        build: ({ x }) => ops.expandDims(x, 0),
+        oracle: ({ x }) => oracle.reshape(x, [1, 2, 3]),
+        torch: "x.unsqueeze(0)",
+      },
+    ),
+    last: check(
+      { x: floats([2, 3]) },
+      {
+        build: ({ x }) => ops.expandDims(x, -1),
+        oracle: ({ x }) => oracle.reshape(x, [2, 3, 1]),
+        torch: "x.unsqueeze(-1)",
+      },
+    ),
+    middle: check(
+      { x: floats([2, 3]) },
+      {
+        build: ({ x }) => ops.expandDims(x, -2),
+        oracle: ({ x }) => oracle.reshape(x, [2, 1, 3]),
+        torch: "x.unsqueeze(-2)",
+      },
+    ),
+    scalar: check(
+      { x: floats([]) },
+      { build: ({ x }) => ops.expandDims(x, 0), oracle: ({ x }) => oracle.reshape(x, [1]) },
+    ),
   },
 } satisfies Readonly<Record<string, Check>>;

@@ -1,0 +1,6 @@
+export * from "./config.js";
+export * from "./generation-config.js";
+export * from "./half.js";
+export * from "./safetensors.js";
+export * from "./safetensors-checkpoint.js";
+export * from "./safetensors-shards.js";

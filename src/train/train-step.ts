@@ -1,0 +1,281 @@
+import { allocate } from "../core/dtype.js";
+import { TesseraError } from "../core/errors.js";
+import type { HostTensor } from "../core/host-tensor.js";
+import { type AnyModule, parametersOf, parameterTree } from "../core/module.js";
+import type { Graph } from "../core/primitive.js";
+import { randomStream } from "../core/random-stream.js";
+import { type Aval, input, type Tensor } from "../core/tensor.js";
+import { add, mul } from "../ops/elementwise.js";
+import { reshape, slice } from "../ops/shape.js";
+import { full } from "../ops/constant.js";
+import type { Weights } from "../pretrained/weights.js";
+import { compileGraph } from "../runtime/compile.js";
+import type { Binding, Runtime, Session } from "../runtime/session.js";
+import { pullback } from "../transforms/grad.js";
+import { type AdamWOptions, adamW, adamWScalars } from "./adamw.js";
+import { contexts, type Objective } from "./objective.js";
+
+/** What a training step is made of. */
+export interface TrainStepOptions {
+  readonly module: AnyModule;
+  /** The weights; every step updates these very arrays. */
+  readonly weights: Weights;
+  /** The optimizer's moments to go on from, updated in place like the weights. Default zeros. */
+  readonly moments?: Moments;
+  readonly objective: Objective;
+  /** Rows of a step. */
+  readonly batchSize: number;
+  /** Rows that are processed at a time; must divide `batchSize`. The result is that of the whole batch. Default `batchSize`. */
+  readonly microBatchSize?: number;
+  /**
+   * How micro-batches are processed: as `runs` of one small graph that adds to sums, then one run of the update (least memory); or
+   * `unrolled`, all in one graph. Default `runs`.
+   */
+  readonly accumulation?: "runs" | "unrolled";
+  readonly optimizer?: AdamWOptions;
+  /** Decides the dropout masks, together with the number of the step. Default 0. */
+  readonly seed?: number;
+  /** Threads of the engine. Default: as {@link Runtime} chooses. The same number gives the same bits. */
+  readonly threads?: number;
+}
+
+/** AdamW's means of gradients and of squared gradients, by parameter path. */
+export interface Moments {
+  readonly expAvg: Weights;
+  readonly expAvgSq: Weights;
+}
+
+/** What a step tells. */
+export interface StepValues {
+  /** Mean loss of the batch, in nats, before the update. */
+  readonly loss: number;
+  /** Norm of the gradient over all parameters, before clipping. */
+  readonly gradientNorm: number;
+}
+
+/** A compiled training step. Dispose it after use; weights and moments stay. */
+export interface TrainStep extends Disposable {
+  readonly weights: Weights;
+  readonly moments: Moments;
+  /** The tensors of a batch, to be filled before every step. */
+  readonly batch: Readonly<Record<string, HostTensor>>;
+  /**
+   * Forward, backward and update of one batch.
+   *
+   * @param step number of updates before this one
+   */
+  run(step: number, learningRate: number): Promise<StepValues>;
+}
+
+/**
+ * Compiles a training step: forward, gradients, clipping and AdamW in one graph, with weights and moments updated in place. With
+ * micro-batches the same parts make two graphs, or one that is unrolled.
+ *
+ * @throws TesseraError `argument` when the micro-batch does not divide the batch
+ * @example
+ * using step = await trainStep(nativeRuntime(), { module, weights, objective: causalLanguageModeling(128), batchSize: 16 });
+ * fill(step.batch);
+ * const { loss } = await step.run(0, 1e-3);
+ */
+export async function trainStep(runtime: Runtime, options: TrainStepOptions): Promise<TrainStep> {
+  const { module, weights, objective, batchSize, microBatchSize = batchSize, optimizer = {}, seed = 0 } = options;
+  const pieces = batchSize / microBatchSize;
+  if (!(Number.isSafeInteger(pieces) && pieces > 0))
+    throw new TesseraError("argument", `trainStep: a micro-batch of ${microBatchSize} rows does not divide a batch of ${batchSize}`);
+  const inRuns = pieces > 1 && (options.accumulation ?? "runs") === "runs";
+  const moments = options.moments ?? { expAvg: zerosLike(weights), expAvgSq: zerosLike(weights) };
+  const batch = Object.fromEntries(Object.entries(objective.batch(batchSize)).map(([name, aval]) => [name, host(aval)]));
+  const keys = host({ dtype: "int32", shape: [pieces, 2] });
+  const scalars = { slope: scalar(), offset: scalar(), keep: scalar() };
+  const results = { loss: scalar(), gradient_norm: scalar() };
+
+  const state: State = { weights, ...moments };
+  const compiled: Compiled[] = [];
+  const compile = async (graph: Traced) => {
+    const session = await compileGraph(runtime, graph, {
+      outputNames: graph.outputNames,
+      ...(options.threads === undefined ? {} : { threads: options.threads }),
+    });
+    compiled.push({ session, bindings: [] });
+    return (inputs: Readonly<Record<string, HostTensor>>, outputs: Readonly<Record<string, HostTensor>>) => {
+      const binding = session.bind(inputs, outputs);
+      compiled.at(-1)!.bindings.push(binding);
+      return binding;
+    };
+  };
+
+  let sums: Readonly<Record<string, HostTensor>> = {};
+  const runs: Binding[] = [];
+  try {
+    if (!inRuns) {
+      const bind = await compile(traceStep(module, objective, microBatchSize, pieces, optimizer));
+      runs.push(bind({ ...named(state), ...batch, dropout_keys: keys, ...scalars }, { ...results, ...next(named(state)) }));
+    } else {
+      sums = { ...named({ gradients: zerosLike(weights) }), loss_sum: scalar(), count: scalar() };
+      const micro = await compile(traceMicroStep(module, objective, microBatchSize));
+      for (let i = 0; i < pieces; i++) {
+        const rows = Object.entries(batch).map(([name, tensor]) => [name, rowsOf(tensor, i * microBatchSize, microBatchSize)] as const);
+        runs.push(micro({ ...named({ weights }), ...Object.fromEntries(rows), dropout_keys: rowsOf(keys, i, 1), ...sums }, next(sums)));
+      }
+      const update = await compile(traceUpdate(module, optimizer));
+      runs.push(update({ ...named(state), ...sums, ...scalars }, { ...results, ...next(named(state)) }));
+    }
+  } catch (error) {
+    dispose(compiled);
+    throw error;
+  }
+
+  return {
+    weights,
+    moments,
+    batch,
+    async run(step, learningRate) {
+      for (const [name, value] of Object.entries(adamWScalars(step, learningRate, optimizer))) scalars[name as keyof typeof scalars].data[0] = value;
+      const random = randomStream(seed, `dropout ${step}`); // a function of seed and step: there is no state to save
+      for (let i = 0; i < keys.data.length; i++) keys.data[i] = random.int32();
+      for (const sum of Object.values(sums)) sum.data.fill(0 as never);
+      for (const binding of runs) await binding.run();
+      return { loss: Number(results.loss.data[0]), gradientNorm: Number(results.gradient_norm.data[0]) };
+    },
+    [Symbol.dispose]: () => dispose(compiled),
+  };
+}
+
+interface Compiled {
+  readonly session: Session;
+  readonly bindings: Binding[];
+}
+
+function dispose(compiled: readonly Compiled[]): void {
+  for (const { session, bindings } of compiled) {
+    for (const binding of bindings) binding.dispose();
+    session.dispose();
+  }
+}
+
+// --- graphs -----------------------------------------------------------------------------------------------------------
+
+interface Traced extends Graph {
+  readonly outputNames: readonly string[];
+}
+
+/** A part of the state: a tensor for every parameter. */
+type State<T = HostTensor> = Readonly<Partial<Record<keyof typeof prefixes, ReadonlyMap<string, T>>>>;
+
+/** What the state is called in graphs and files, before the path of the parameter. */
+const prefixes = { weights: "", expAvg: "exp_avg.", expAvgSq: "exp_avg_sq.", gradients: "gradient." } as const;
+
+function named<T>(state: State<T>): Record<string, T> {
+  return Object.fromEntries(
+    Object.entries(state).flatMap(([part, tensors]) =>
+      [...tensors!].map(([path, tensor]) => [prefixes[part as keyof typeof prefixes] + path, tensor]),
+    ),
+  );
+}
+
+/** What a graph calls the new value of a tensor. */
+function next<T>(tensors: Readonly<Record<string, T>>): Record<string, T> {
+  return Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [`next.${name}`, tensor]));
+}
+
+function traced(inputs: readonly Tensor[], outputs: Readonly<Record<string, Tensor>>): Traced {
+  return { inputs, outputs: Object.values(outputs), outputNames: Object.keys(outputs) };
+}
+
+function stateInputs(module: AnyModule, part: keyof typeof prefixes): Map<string, Tensor> {
+  return new Map([...parametersOf(module)].map(([path, { shape }]) => [path, input(prefixes[part] + path, shape)]));
+}
+
+/** Sums over rows: of the losses, of what counts, and of the losses' gradients by parameter. */
+interface Sums {
+  readonly loss: Tensor;
+  readonly count: Tensor;
+  readonly gradients: ReadonlyMap<string, Tensor>;
+}
+
+function sumsOf(module: AnyModule, objective: Objective, weights: ReadonlyMap<string, Tensor>, batch: Readonly<Record<string, Tensor>>, key: Tensor): Sums {
+  const tree = parameterTree(module, (path) => weights.get(path));
+  const { loss, count } = objective.loss(module, tree, batch, contexts(key));
+  const parameters = [...weights.values()];
+  // The gradient of the sum, loss · count; the count depends on no parameter.
+  const gradients = pullback([loss], [count], parameters).map((g, i) => g ?? full(parameters[i]!.shape, 0));
+  return { loss: mul(loss, count), count, gradients: new Map([...weights.keys()].map((path, i) => [path, gradients[i]!])) };
+}
+
+function addSums(a: Sums, b: Sums): Sums {
+  const gradients = new Map([...a.gradients].map(([path, g]) => [path, add(g, b.gradients.get(path)!)]));
+  return { loss: add(a.loss, b.loss), count: add(a.count, b.count), gradients };
+}
+
+const inputsOf = (batch: Readonly<Record<string, Aval>>) =>
+  Object.fromEntries(Object.entries(batch).map(([name, { shape, dtype }]) => [name, input(name, shape, dtype)]));
+
+/** Everything: forward and backward of each piece, then the update. */
+function traceStep(module: AnyModule, objective: Objective, rows: number, pieces: number, optimizer: AdamWOptions): Traced {
+  const weights = stateInputs(module, "weights");
+  const batch = inputsOf(objective.batch(rows * pieces));
+  const keys = input("dropout_keys", [pieces, 2], "int32");
+  const part = (x: Tensor, i: number, size: number) => (pieces === 1 ? x : slice(x, 0, i * size, (i + 1) * size));
+  const sums = Array.from({ length: pieces }, (_, i) => {
+    const piece = Object.fromEntries(Object.entries(batch).map(([name, x]) => [name, part(x, i, rows)]));
+    return sumsOf(module, objective, weights, piece, reshape(part(keys, i, 1), [2]));
+  }).reduce(addSums);
+  const update = updateOf(module, weights, sums, optimizer);
+  return traced([...weights.values(), ...Object.values(batch), keys, ...update.inputs], update.outputs);
+}
+
+/** Forward and backward of one piece, added to the sums. */
+function traceMicroStep(module: AnyModule, objective: Objective, rows: number): Traced {
+  const weights = stateInputs(module, "weights");
+  const batch = inputsOf(objective.batch(rows));
+  const keys = input("dropout_keys", [1, 2], "int32");
+  const before: Sums = { loss: input("loss_sum", []), count: input("count", []), gradients: stateInputs(module, "gradients") };
+  const after = addSums(before, sumsOf(module, objective, weights, batch, reshape(keys, [2])));
+  const inputs = [...weights.values(), ...Object.values(batch), keys, before.loss, before.count, ...before.gradients.values()];
+  return traced(inputs, next({ loss_sum: after.loss, count: after.count, ...named({ gradients: after.gradients }) }));
+}
+
+/** The update from the sums. */
+function traceUpdate(module: AnyModule, optimizer: AdamWOptions): Traced {
+  const weights = stateInputs(module, "weights");
+  const sums: Sums = { loss: input("loss_sum", []), count: input("count", []), gradients: stateInputs(module, "gradients") };
+  const update = updateOf(module, weights, sums, optimizer);
+  return traced([...weights.values(), sums.loss, sums.count, ...sums.gradients.values(), ...update.inputs], update.outputs);
+}
+
+function updateOf(module: AnyModule, weights: ReadonlyMap<string, Tensor>, { loss, count, gradients }: Sums, optimizer: AdamWOptions) {
+  const expAvg = stateInputs(module, "expAvg");
+  const expAvgSq = stateInputs(module, "expAvgSq");
+  const scalars = { slope: input("slope", []), offset: input("offset", []), keep: input("keep", []) };
+  const paths = [...weights.keys()];
+  const parameters = paths.map((path) => ({
+    weight: weights.get(path)!,
+    expAvg: expAvg.get(path)!,
+    expAvgSq: expAvgSq.get(path)!,
+    gradient: gradients.get(path)!,
+  }));
+  const { updated, gradientNorm, loss: mean } = adamW(parameters, count, loss, scalars, optimizer);
+  const part = (key: "weight" | "expAvg" | "expAvgSq") => new Map(paths.map((path, i) => [path, updated[i]![key]]));
+  const after = named({ weights: part("weight"), expAvg: part("expAvg"), expAvgSq: part("expAvgSq") });
+  return {
+    inputs: [...expAvg.values(), ...expAvgSq.values(), ...Object.values(scalars)],
+    outputs: { loss: mean, gradient_norm: gradientNorm, ...next(after) },
+  };
+}
+
+// --- memory -----------------------------------------------------------------------------------------------------------
+
+function host({ dtype, shape }: Aval): HostTensor {
+  const sizes = shape as readonly number[];
+  return { dtype, shape: sizes, data: allocate(dtype, sizes.reduce((a, b) => a * b, 1)) };
+}
+
+const scalar = () => host({ dtype: "float32", shape: [] });
+
+const zerosLike = (weights: Weights): Weights => new Map([...weights].map(([path, tensor]) => [path, host(tensor)]));
+
+/** A view of some rows, over the same memory. */
+function rowsOf({ dtype, shape, data }: HostTensor, start: number, count: number): HostTensor {
+  const width = data.length / shape[0]!;
+  return { dtype, shape: [count, ...shape.slice(1)], data: data.subarray(start * width, (start + count) * width) };
+}
