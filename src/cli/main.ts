@@ -2,6 +2,8 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { messageOf, TesseraError } from "../core/errors.js";
+import { addBench } from "./bench.js";
+import { addGenerate } from "./generate.js";
 import { addInfo } from "./info.js";
 import { addTokenizer } from "./tokenizer.js";
 
@@ -15,8 +17,10 @@ const program = new Command("tessera")
   .exitOverride()
   .addHelpText("after", "\nExit codes: 0 done, 1 an error (one line on standard error), 130 interrupted. TESSERA_DEBUG=1 shows where an error came from.");
 
+addGenerate(program);
 addTokenizer(program);
 addInfo(program);
+addBench(program);
 
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit(0); // the reader, such as head, has had enough

@@ -1,7 +1,7 @@
 import { TesseraError } from "../core/errors.js";
 import type { Tokenizer } from "../text/tokenizer.js";
 import type { CompiledModel, GenerationModel } from "./compile-model.js";
-import { type Completion, type FinishReason, settingsOf, tokenStream } from "./generate.js";
+import { type Completion, type FinishReason, searchBeams, settingsOf, tokenStream } from "./generate.js";
 import type { GenerationOptions } from "./generation-options.js";
 import { stopScanner } from "./stop-strings.js";
 
@@ -36,6 +36,7 @@ export async function* streamText(
   prompt: string,
   options: TextOptions = {},
 ): AsyncGenerator<string, TextCompletion, undefined> {
+  if ((options.numBeams ?? 1) > 1) throw new TesseraError("unsupported", `streamText: beam search knows its text at the end only, numBeams is ${options.numBeams} (1 expected)`);
   const { rows, events } = textRows(model, tokenizer, [prompt], options);
   if (rows.length > 1) throw new TesseraError("argument", `streamText: one text is streamed, numReturnSequences is ${rows.length}`);
   const row = rows[0]!;
@@ -44,7 +45,7 @@ export async function* streamText(
     if (row.text.length > told) yield row.text.slice(told);
     told = row.text.length;
   }
-  return { ids: row.ids, text: row.text, finishReason: row.finishReason };
+  return row;
 }
 
 /**
@@ -71,8 +72,7 @@ export async function generateText(
   if (typeof given === "string" && rows.length > 1)
     throw new TesseraError("argument", `generateText: one prompt has one completion here, numReturnSequences is ${rows.length}. Give a list of prompts`);
   for await (const _ of events);
-  const completions = rows.map(({ ids, text, finishReason }) => ({ ids, text, finishReason }));
-  return typeof given === "string" ? completions[0]! : completions;
+  return typeof given === "string" ? rows[0]! : rows;
 }
 
 /** A text on its way. */
@@ -81,6 +81,7 @@ interface TextRow {
   /** What is certain of the completion. */
   text: string;
   finishReason: FinishReason;
+  score?: number;
 }
 
 /** The rows of a call, which grow while its events are taken. */
@@ -100,9 +101,19 @@ function textRows(model: CompiledModel | GenerationModel, tokenizer: Tokenizer, 
     if (begin === undefined) throw new TesseraError("argument", "generate: the prompt is empty, and the model has no token to begin a text with. Give a prompt");
     return [begin];
   });
+  if (settings.beams && stops.length > 0) throw new TesseraError("unsupported", "generate: beam search has no stop strings. Leave out stop or numBeams");
   const inner = encoded.flatMap((ids) => Array.from({ length: settings.numReturnSequences }, () => openText(tokenizer, ids, stops, skipSpecialTokens)));
   const stopped = (row: number, id: number) => inner[row]!.push(id);
   async function* events() {
+    if (settings.beams) {
+      const completions = await searchBeams(model, encoded, settings, signal);
+      for (const [i, { ids, finishReason, score }] of completions.entries()) {
+        for (const id of ids) inner[i]!.push(id);
+        inner[i]!.finish(finishReason);
+        inner[i]!.row.score = score!;
+      }
+      return;
+    }
     for await (const { row, finishReason } of tokenStream(model, encoded, { settings, signal, stopped })) {
       if (finishReason) inner[row]!.finish(finishReason);
       yield;

@@ -1,5 +1,6 @@
 import { TesseraError } from "../core/errors.js";
 import { type CompiledModel, compileModel, type GenerationModel } from "./compile-model.js";
+import { type BeamPrompt, beamSearch } from "./beam-search.js";
 import type { Decoder } from "./decoder.js";
 import { type GenerationOptions, type GenerationSettings, resolveOptions } from "./generation-options.js";
 import {
@@ -8,6 +9,7 @@ import {
   chain,
   forcedTokens,
   type LogitsProcessor,
+  logNormalize,
   minLength,
   minP,
   noRepeatNgram,
@@ -27,6 +29,8 @@ export interface Completion {
   /** The generated tokens, without the prompt, with the token that ended the text. */
   readonly ids: readonly number[];
   readonly finishReason: FinishReason;
+  /** Of beam search: the log-probability over the length to the power of `lengthPenalty`. */
+  readonly score?: number;
 }
 
 /** One generated token. */
@@ -74,12 +78,17 @@ export async function generate(
   const settings = settingsOf(model, options);
   if (single && settings.numReturnSequences > 1)
     throw new TesseraError("argument", `generate: one prompt has one completion here, numReturnSequences is ${settings.numReturnSequences}. Give a list of prompts`);
-  const completions = prompts.flatMap(() => Array.from({ length: settings.numReturnSequences }, () => ({ ids: [] as number[], finishReason: "length" as FinishReason })));
-  for await (const { row, id, finishReason } of tokenStream(model, prompts, { settings, signal })) {
+  const completions = settings.beams ? await searchBeams(model, prompts, settings, signal) : await collect(tokenStream(model, prompts, { settings, signal }), prompts.length * settings.numReturnSequences);
+  return single ? completions[0]! : completions;
+}
+
+async function collect(events: AsyncIterable<TokenEvent>, rows: number): Promise<Completion[]> {
+  const completions = Array.from({ length: rows }, () => ({ ids: [] as number[], finishReason: "length" as FinishReason }));
+  for await (const { row, id, finishReason } of events) {
     completions[row]!.ids.push(id);
     if (finishReason) completions[row]!.finishReason = finishReason;
   }
-  return single ? completions[0]! : completions;
+  return completions;
 }
 
 /** The settings of a call: options over the model's configuration. @throws TesseraError as {@link resolveOptions} */
@@ -88,6 +97,37 @@ export function settingsOf(model: CompiledModel | GenerationModel, options: Gene
   const fromConfig = rawConfig.eos_token_id as number | readonly number[] | null | undefined; // where older checkpoints say it
   const ends = generation.eos_token_id ?? fromConfig;
   return resolveOptions(ends === undefined || ends === null ? generation : { ...generation, eos_token_id: ends }, options, facts.vocabSize);
+}
+
+/**
+ * Beam search over a batch of prompts.
+ *
+ * @returns the best `numReturnSequences` completions of each prompt, best first, one prompt behind the other
+ * @throws TesseraError as {@link generate}
+ */
+export async function searchBeams(
+  model: CompiledModel | GenerationModel,
+  prompts: readonly (readonly number[])[],
+  settings: GenerationSettings,
+  signal?: AbortSignal,
+): Promise<Completion[]> {
+  const { contextLength } = ("decoder" in model ? model.model : model).facts;
+  const { numBeams } = settings.beams!;
+  const searched = prompts.map((prompt, p): BeamPrompt => {
+    const { left, process } = openText(prompt, p, settings, contextLength);
+    const room = contextLength === undefined ? left : contextLength - prompt.length + 1;
+    if (left > room && settings.overflow === "slide")
+      throw new TesseraError("unsupported", `generate: beam search stays within the context, prompt ${p} and its completion may have ${prompt.length + left} tokens (${prompt.length + left} vs ${contextLength})`);
+    return { ids: prompt, maxNewTokens: Math.min(left, room), eos: settings.eosTokenId, process };
+  });
+  if (searched.length === 0) return [];
+  const compiled = "decoder" in model ? model : await compileModel(model);
+  using _ = "decoder" in model ? undefined : compiled;
+  using decoder = compiled.decoder({ batch: prompts.length * numBeams, capacity: Math.max(...searched.map(({ ids, maxNewTokens }) => ids.length + maxNewTokens)) });
+  const found = await beamSearch(decoder, searched, settings.beams!, signal ? { signal } : {});
+  return found.flatMap((texts) =>
+    texts.slice(0, settings.numReturnSequences).map(({ ids, score }) => ({ ids, score, finishReason: settings.eosTokenId.includes(ids.at(-1)!) ? "eos" : "length" })),
+  );
 }
 
 /**
@@ -101,6 +141,7 @@ export async function* tokenStream(
   { settings, signal, stopped = () => false }: TokenStreamOptions,
 ): AsyncGenerator<TokenEvent, void, undefined> {
   const { contextLength } = ("decoder" in model ? model.model : model).facts;
+  if (settings.beams) throw new TesseraError("unsupported", `generate: beam search knows its text at the end only, numBeams is ${settings.beams.numBeams} (1 expected to stream)`);
   const copies = settings.numReturnSequences;
   const rows = prompts.flatMap((prompt, p) => Array.from({ length: copies }, (_, copy) => openRow(prompt, p * copies + copy, settings, contextLength)));
   if (rows.length === 0) return;
@@ -150,14 +191,8 @@ interface Row {
 const DEFAULT_NEW_TOKENS = 256;
 
 function openRow(prompt: readonly number[], index: number, settings: GenerationSettings, contextLength: number | undefined): Row {
-  if (prompt.length === 0) throw new TesseraError("argument", `generate: prompt ${index} has no tokens. Begin with the model's first token`);
-  if (settings.overflow === "stop" && contextLength !== undefined && prompt.length > contextLength)
-    throw new TesseraError("argument", `generate: prompt ${index} has ${prompt.length} tokens, the model sees ${contextLength} at once (${prompt.length} vs ${contextLength}). Shorten it, or set overflow to "slide"`);
-  const left = settings.maxNewTokens ?? (settings.maxLength === undefined ? DEFAULT_NEW_TOKENS : settings.maxLength - prompt.length);
-  if (left < 1)
-    throw new TesseraError("argument", `generate: prompt ${index} has ${prompt.length} tokens, maxLength leaves none (${prompt.length} vs ${settings.maxLength}). Set maxNewTokens`);
+  const { left, process } = openText(prompt, index, settings, contextLength);
   const history = [...prompt];
-  const process = chain(processorsOf(settings, prompt.length, prompt.length + left));
   const pick: Chooser = settings.sampling ? sampler(settings.sampling.seed + index) : argmax;
   return {
     index,
@@ -169,6 +204,17 @@ function openRow(prompt: readonly number[], index: number, settings: GenerationS
       return pick(logits);
     },
   };
+}
+
+/** How many tokens may follow a prompt, and what changes their logits. */
+function openText(prompt: readonly number[], index: number, settings: GenerationSettings, contextLength: number | undefined) {
+  if (prompt.length === 0) throw new TesseraError("argument", `generate: prompt ${index} has no tokens. Begin with the model's first token`);
+  if (settings.overflow === "stop" && contextLength !== undefined && prompt.length > contextLength)
+    throw new TesseraError("argument", `generate: prompt ${index} has ${prompt.length} tokens, the model sees ${contextLength} at once (${prompt.length} vs ${contextLength}). Shorten it, or set overflow to "slide"`);
+  const left = settings.maxNewTokens ?? (settings.maxLength === undefined ? DEFAULT_NEW_TOKENS : settings.maxLength - prompt.length);
+  if (left < 1)
+    throw new TesseraError("argument", `generate: prompt ${index} has ${prompt.length} tokens, maxLength leaves none (${prompt.length} vs ${settings.maxLength}). Set maxNewTokens`);
+  return { left, process: chain(processorsOf(settings, prompt.length, prompt.length + left)) };
 }
 
 /** What changes the logits, in transformers' order. */
@@ -196,6 +242,7 @@ function processorsOf(s: GenerationSettings, promptLength: number, maxLength: nu
           ...when(sampling.minP > 0, () => minP(sampling.minP)),
         ]
       : []),
+    ...when(s.renormalizeLogits, () => logNormalize),
   ];
 }
 

@@ -1,6 +1,7 @@
 import { TesseraError } from "../core/errors.js";
 import type { GenerationConfig } from "../hub/generation-config.js";
 import { quote } from "../core/quote.js";
+import type { BeamSettings } from "./beam-search.js";
 import type { LogitsProcessor } from "./logits-processors.js";
 
 /**
@@ -44,10 +45,19 @@ export interface GenerationOptions {
   readonly forcedEosTokenId?: number | readonly number[];
   /** Tokens that end a text. Default: the configuration's; an empty list for none. */
   readonly eosTokenId?: number | readonly number[];
-  /** Completions of each prompt, drawn with different numbers. Default 1. */
+  /** Completions of each prompt: drawn with different numbers, or the best of beam search. Default 1. */
   readonly numReturnSequences?: number;
-  /** Beams of beam search. Default 1, which is none. */
+  /** Texts that beam search follows at the same time; 1 is no beam search. Default 1. */
   readonly numBeams?: number;
+  /** Exponent of the length that a beam's log-probability is divided by: above 0 long texts gain. Default 1. */
+  readonly lengthPenalty?: number;
+  /**
+   * When beam search ends: with as many finished texts as beams (true), when a better one is unlikely (false), or only when it is
+   * impossible (`"never"`). Default false.
+   */
+  readonly earlyStopping?: boolean | "never";
+  /** Normalize the scores again after they were changed; of effect in beam search. Default false. */
+  readonly renormalizeLogits?: boolean;
   /**
    * What happens when a text reaches the model's context length: it ends (`"stop"`; a longer prompt is an error), or it goes on
    * with its last three quarters read anew (`"slide"`). Default `"stop"`.
@@ -74,6 +84,9 @@ export interface GenerationSettings {
   readonly forcedEosTokenId: readonly number[];
   readonly eosTokenId: readonly number[];
   readonly numReturnSequences: number;
+  /** Undefined: no beam search. */
+  readonly beams: BeamSettings | undefined;
+  readonly renormalizeLogits: boolean;
   readonly overflow: "stop" | "slide";
   readonly logitsProcessors: readonly LogitsProcessor[];
 }
@@ -92,18 +105,21 @@ export function resolveOptions(config: GenerationConfig, options: GenerationOpti
     const value = config[name as keyof GenerationConfig];
     if (value !== undefined && value !== off) throw new TesseraError("unsupported", `generate: ${name} ${value} of the generation configuration is not supported (${off} expected)`);
   }
-  const numBeams = options.numBeams ?? config.num_beams ?? 1;
-  if (numBeams !== 1) throw new TesseraError("unsupported", `generate: beam search is not supported yet, numBeams is ${numBeams} (1 expected)`);
-
   const temperature = options.temperature ?? config.temperature ?? 1;
   const shaping = (["temperature", "topK", "topP", "minP"] as const).filter((name) => options[name] !== undefined);
   if (options.doSample === false && shaping.some((name) => name !== "temperature" || options.temperature !== 0))
     throw new TesseraError("argument", `generate: ${shaping.join(", ")} shapes what is drawn, and doSample is false. Leave one of them out`);
   const doSample = options.doSample ?? (shaping.length > 0 || (config.do_sample ?? false));
-  const numReturnSequences = options.numReturnSequences ?? config.num_return_sequences ?? 1;
   const sampling = doSample && temperature > 0;
-  if (numReturnSequences > 1 && !sampling)
-    throw new TesseraError("argument", `generate: ${numReturnSequences} completions of the most probable tokens would be the same one. Set doSample`);
+  const numBeams = options.numBeams ?? config.num_beams ?? 1;
+  const numReturnSequences = options.numReturnSequences ?? config.num_return_sequences ?? 1;
+  if (numBeams > 1 && sampling) throw new TesseraError("unsupported", `generate: beam search does not draw tokens, numBeams is ${numBeams} beside doSample. Set one of them only`);
+  if (numBeams > 1 && numReturnSequences > numBeams)
+    throw new TesseraError("argument", `generate: beam search finds as many texts as beams, numReturnSequences is above numBeams (${numReturnSequences} vs ${numBeams})`);
+  if (numBeams === 1 && numReturnSequences > 1 && !sampling)
+    throw new TesseraError("argument", `generate: ${numReturnSequences} completions of the most probable tokens would be the same one. Set doSample or numBeams`);
+  const forBeams = (["lengthPenalty", "earlyStopping"] as const).filter((name) => options[name] !== undefined);
+  if (numBeams === 1 && forBeams.length > 0) throw new TesseraError("argument", `generate: ${forBeams.join(", ")} shapes beam search, and numBeams is 1`);
 
   // Of each pair the first goes before the second, wherever it is set.
   const maxNewTokens = options.maxNewTokens ?? (options.maxLength === undefined ? config.max_new_tokens : undefined);
@@ -131,6 +147,11 @@ export function resolveOptions(config: GenerationConfig, options: GenerationOpti
     forcedEosTokenId: list(options.forcedEosTokenId ?? config.forced_eos_token_id),
     eosTokenId: list(options.eosTokenId ?? config.eos_token_id),
     numReturnSequences,
+    beams:
+      numBeams > 1
+        ? { numBeams, lengthPenalty: options.lengthPenalty ?? config.length_penalty ?? 1, earlyStopping: options.earlyStopping ?? config.early_stopping ?? false }
+        : undefined,
+    renormalizeLogits: options.renormalizeLogits ?? config.renormalize_logits ?? false,
     overflow: options.overflow ?? "stop",
     logitsProcessors: options.logitsProcessors ?? [],
   };
@@ -182,6 +203,9 @@ const checks: { readonly [K in keyof GenerationOptions]-?: Check } = {
   eosTokenId: idOrIds,
   numReturnSequences: whole(1),
   numBeams: whole(1),
+  lengthPenalty: { expected: "a number", ok: Number.isFinite },
+  earlyStopping: oneOf(true, false, "never"),
+  renormalizeLogits: oneOf(true, false),
   overflow: oneOf("stop", "slide"),
   logitsProcessors: { expected: "a list of functions", ok: (v) => Array.isArray(v) && v.every((f) => typeof f === "function") },
 };

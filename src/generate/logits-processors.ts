@@ -135,6 +135,16 @@ export function forcedTokens(ids: readonly number[], position: number): LogitsPr
   };
 }
 
+/** Logits as log-probabilities, `x − log Σ eˣ`, in place. */
+export function logNormalize(logits: Float32Array): void {
+  const top = largest(logits);
+  let sum = 0;
+  for (let i = 0; i < logits.length; i++) sum += Math.exp(logits[i]! - top);
+  requireFinite(sum, logits);
+  const shift = Math.fround(Math.log(sum));
+  for (let i = 0; i < logits.length; i++) logits[i] = Math.fround(logits[i]! - top) - shift;
+}
+
 /** Processors one after another. */
 export function chain(processors: readonly LogitsProcessor[]): LogitsProcessor {
   return (logits, history) => {

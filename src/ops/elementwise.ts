@@ -29,7 +29,8 @@ function binary(op: Primitive<2>, a: Operand, b: Operand): Tensor {
 const covers = (x: Aval, other: Aval) => sameShape(broadcastShapes(x.shape, other.shape), x.shape);
 
 /** `x` where `c` is the constant `value` and changes nothing. */
-const unlessNeutral = (x: Tensor, c: Tensor, value: number) => (uniformValue(c) === value && covers(x, c) ? x : undefined);
+const unlessNeutral = (x: Tensor, c: Tensor, value: number) =>
+  uniformValue(c) === value && covers(x, c) ? x : undefined;
 
 function folded(a: Tensor, b: Tensor, f: (a: number, b: number) => number): Tensor | undefined {
   const [x, y] = [uniformValue(a), uniformValue(b)];
@@ -116,7 +117,8 @@ const mulOp: Primitive<2> = {
   vjp: (o, { inputs: [a, b], ct, wanted }) => [wanted[0] ? o.mul(ct, b) : null, wanted[1] ? o.mul(ct, a) : null],
   rewrite: (_, [a, b]) => {
     const [f, g] = [uniformValue(a), uniformValue(b)];
-    const plain = unlessNeutral(a, b, 1) ?? unlessNeutral(b, a, 1) ?? folded(a, b, (x, y) => x * y) ?? withScalar(mul, a, b);
+    const plain =
+      unlessNeutral(a, b, 1) ?? unlessNeutral(b, a, 1) ?? folded(a, b, (x, y) => x * y) ?? withScalar(mul, a, b);
     if (plain) return plain;
     if (g !== undefined && b.rank === 0) return scaled(a, g) ?? (g === -1 ? neg(a) : undefined);
     return f !== undefined && a.rank === 0 ? (scaled(b, f) ?? (f === -1 ? neg(b) : undefined)) : undefined;

@@ -1,7 +1,10 @@
 import { broadcastShapes, formatShape, mulDims, sizeOf } from "../core/dim.js";
+import { isFloating } from "../core/dtype.js";
 import { TesseraError } from "../core/errors.js";
 import { bind, type Primitive } from "../core/primitive.js";
 import type { Aval, Tensor } from "../core/tensor.js";
+import { multiple } from "./elementwise.js";
+import { transposeOp } from "./shape.js";
 
 interface MatmulAttributes {
   readonly transA: boolean;
@@ -57,7 +60,23 @@ const matmulOp: Primitive<2, MatmulAttributes> = {
       transB ? o.matmul(g, x, { transA: true, transB: transA, scale }) : o.matmul(x, g, { transA: !transA, scale });
     return [wanted[0] ? da() : null, wanted[1] ? db() : null];
   },
+  // Factors and transpositions cost nothing inside a product.
+  rewrite: (o, [a, b], { transA, transB, scale }) => {
+    const [multipleA, multipleB] = isFloating(a.dtype) ? [multiple(a), multiple(b)] : [];
+    if (multipleA) return o.matmul(multipleA[0], b, { transA, transB, scale: scale * multipleA[1] });
+    if (multipleB) return o.matmul(a, multipleB[0], { transA, transB, scale: scale * multipleB[1] });
+    const [otherA, otherB] = [swappedFrom(a), swappedFrom(b)];
+    if (otherA) return o.matmul(otherA, b, { transA: !transA, transB, scale });
+    return otherB && o.matmul(a, otherB, { transA, transB: !transB, scale });
+  },
 };
+
+/** What `x` is with the last two axes exchanged. */
+function swappedFrom(x: Tensor): Tensor | undefined {
+  if (x.node?.op !== transposeOp) return undefined;
+  const { perm } = x.node.attrs as { perm: readonly number[] };
+  return swapped(x.rank).every((p, i) => perm[i] === p) ? x.node.inputs[0] : undefined;
+}
 
 const factor = (x: Aval, transposed: boolean) => formatShape(x.shape) + (transposed ? "ᵀ" : "");
 const rows = (o: { reshape(x: Tensor, shape: Tensor["shape"]): Tensor }, x: Tensor) =>

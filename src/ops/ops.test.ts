@@ -18,7 +18,17 @@ import { openSafetensors } from "../hub/safetensors.js";
 import { ops } from "./index.js";
 
 /** What the table of operations holds beside operations. */
-const others = ["MASKED", "axisOf", "cachedHeadSize", "constantOp", "floating"] as const;
+const others = [
+  "MASKED",
+  "axisOf",
+  "cachedHeadSize",
+  "constantOp",
+  "floating",
+  "multiple",
+  "transposeOp",
+  "uniform",
+  "uniformValue",
+] as const;
 type Operation = Exclude<keyof typeof ops, (typeof others)[number]>;
 
 /** Every operation has its cases: one without does not compile. */

@@ -1,6 +1,6 @@
 import { divDims, sizeOf } from "../core/dim.js";
 import { TesseraError } from "../core/errors.js";
-import { bind, type Primitive } from "../core/primitive.js";
+import { bind, type Ops, type Primitive } from "../core/primitive.js";
 import type { Aval, Tensor } from "../core/tensor.js";
 import { floating } from "./elementwise.js";
 
@@ -35,6 +35,10 @@ const reduced = (x: Aval, { axes, keepDims }: ReduceAttributes): Aval => ({
   shape: keepDims ? x.shape.map((d, i) => (axes.includes(i) ? 1 : d)) : x.shape.filter((_, i) => !axes.includes(i)),
 });
 
+/** Over axes of size 1 alone a reduction changes nothing but the shape. */
+const overOnes = (o: Ops, x: Tensor, attrs: ReduceAttributes) =>
+  attrs.axes.every((axis) => x.shape[axis] === 1) ? o.reshape(x, reduced(x, attrs).shape) : undefined;
+
 /** A reduction's result back in the rank of what was reduced, with 1 for the axes that went. */
 const withOnes = (x: Tensor, axes: readonly number[]) => x.shape.map((d, i) => (axes.includes(i) ? 1 : d));
 
@@ -44,6 +48,7 @@ const sumOp: Primitive<1, ReduceAttributes> = {
   emit: (onnx, [x], { axes, keepDims }) =>
     onnx.node("ReduceSum", [x, onnx.ints(axes)], { keepdims: keepDims ? 1 : 0, noop_with_empty_axes: 1 }),
   vjp: (o, { inputs: [x], ct, attrs }) => [o.broadcastTo(o.reshape(ct, withOnes(x, attrs.axes)), x.shape)],
+  rewrite: (o, [x], attrs) => overOnes(o, x, attrs),
 };
 
 /** Sum over axes. */
@@ -62,6 +67,7 @@ const meanOp: Primitive<1, ReduceAttributes> = {
       throw new TesseraError("unsupported", `mean: no gradient over sizes that are not numbers (${count})`);
     return [o.broadcastTo(o.reshape(o.mul(ct, 1 / count), withOnes(x, attrs.axes)), x.shape)];
   },
+  rewrite: (o, [x], attrs) => overOnes(o, x, attrs),
 };
 
 /** Mean over axes. */
@@ -79,6 +85,7 @@ const maxOp: Primitive<1, ReduceAttributes> = {
     const hit = o.cast(o.equal(x, o.reshape(output, ones)), x.dtype);
     return [o.mul(o.div(hit, o.sum(hit, { axes, keepDims: true })), o.reshape(ct, ones))]; // equal maxima share
   },
+  rewrite: (o, [x], attrs) => overOnes(o, x, attrs),
 };
 
 /** Maximum over axes. Where several elements are the maximum the gradient is shared evenly. */

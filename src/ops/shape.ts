@@ -12,6 +12,7 @@ import { toTypedArray } from "../core/dtype.js";
 import { TesseraError } from "../core/errors.js";
 import { bind, bindAll, type Primitive } from "../core/primitive.js";
 import type { Tensor } from "../core/tensor.js";
+import { uniform, uniformValue } from "./constant.js";
 import { axisOf } from "./reduce.js";
 
 const reshapeOp: Primitive<1, { shape: Shape }> = {
@@ -31,6 +32,11 @@ const reshapeOp: Primitive<1, { shape: Shape }> = {
     return onnx.node("Reshape", [x, plain ? onnx.ints(sizes) : onnx.shape(shape)], plain ? {} : { allowzero: 1 });
   },
   vjp: (o, { inputs: [x], ct }) => [o.reshape(ct, x.shape)],
+  rewrite: (o, [x], { shape }) => {
+    if (x.node?.op === reshapeOp) return o.reshape(x.node.inputs[0]!, shape);
+    const value = uniformValue(x);
+    return value === undefined ? undefined : uniform(shape, value, x.dtype);
+  },
 };
 
 /** The same elements, row-major, under other sizes. @throws TesseraError `shape` when the element counts differ */
@@ -38,7 +44,7 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   return sameShape(x.shape, shape) ? x : bind(reshapeOp, [x], { shape });
 }
 
-const transposeOp: Primitive<1, { perm: readonly number[] }> = {
+export const transposeOp: Primitive<1, { perm: readonly number[] }> = {
   name: "transpose",
   shape: ([x], { perm }) => {
     if (
@@ -56,6 +62,15 @@ const transposeOp: Primitive<1, { perm: readonly number[] }> = {
       perm.map((_, i) => perm.indexOf(i)),
     ),
   ],
+  rewrite: (o, [x], { perm }) => {
+    const value = uniformValue(x);
+    const shape = perm.map((p) => x.shape[p]!);
+    if (value !== undefined) return uniform(shape, value, x.dtype);
+    if (x.node?.op !== transposeOp) return undefined;
+    const inner = x.node.attrs as { perm: readonly number[] };
+    const composed = perm.map((p) => inner.perm[p]!);
+    return o.transpose(x.node.inputs[0]!, composed);
+  },
 };
 
 /** Axes in another order: axis `i` of the result is axis `perm[i]` of `x`. Default: the last two exchanged. */
@@ -75,6 +90,11 @@ const broadcastToOp: Primitive<1, { shape: Shape }> = {
   },
   emit: (onnx, [x], { shape }) => onnx.node("Expand", [x, onnx.shape(shape)]),
   vjp: (_, { ct }) => [ct], // the driver sums it down
+  rewrite: (o, [x], { shape }) => {
+    if (x.node?.op === broadcastToOp) return o.broadcastTo(x.node.inputs[0]!, shape);
+    const value = uniformValue(x);
+    return value === undefined ? undefined : uniform(shape, value, x.dtype);
+  },
 };
 
 /** `x` repeated along axes of size 1 (and new ones on the left) to `shape`. */
@@ -99,6 +119,13 @@ const sliceOp: Primitive<1, { axis: number; start: Dim; end: Dim }> = {
   emit: (onnx, [x], { axis, start, end }) =>
     onnx.node("Slice", [x, onnx.shape([start]), onnx.shape([end]), onnx.ints([axis])]),
   vjp: (o, { inputs: [x], ct, attrs: { axis, start, end } }) => [o.pad(ct, axis, start, minus(x.shape[axis]!, end))],
+  rewrite: (_, [x], { axis, start, end }) => {
+    if (x.node?.op !== sliceOp) return undefined;
+    const inner = x.node.attrs as { axis: number; start: Dim };
+    if (inner.axis !== axis) return undefined;
+    const moved = { axis, start: addDims(inner.start, start), end: addDims(inner.start, end) };
+    return bind(sliceOp, [x.node.inputs[0]!], moved);
+  },
 };
 
 /** Elements `start … end − 1` along one axis. Numbers below zero count from the end; sizes may be named. */

@@ -54,7 +54,7 @@ export async function evaluator(
         // The last batch is filled up with rows in which nothing counts.
         for (let row = 0; row < rows; row++) {
           if (start + row < set.size) set.write(start + row, feeds, row);
-          else leaveOut(feeds.labels!, row);
+          else objective.leaveOut(feeds, row);
         }
         await binding.run();
         total += results.loss_sum!.data[0]!;

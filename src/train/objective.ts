@@ -1,3 +1,4 @@
+import type { HostTensor } from "../core/host-tensor.js";
 import type { AnyModule } from "../core/module.js";
 import type { Aval, Tensor } from "../core/tensor.js";
 import { type Context, type SequenceContextOptions, sequenceContext } from "../nn/context.js";
@@ -24,6 +25,8 @@ export interface Objective<M extends AnyModule = AnyModule> {
   /** Traces the loss of a batch. */
   // biome-ignore lint/suspicious/noExplicitAny: a module's own tree of parameters
   loss(module: M, params: any, batch: Readonly<Record<string, Tensor>>, context: ContextFactory): ObjectiveValue;
+  /** Makes a row of a batch count for nothing: it fills up a batch that is not full. */
+  leaveOut(batch: Readonly<Record<string, HostTensor>>, row: number): void;
 }
 
 /**
@@ -39,6 +42,7 @@ export function causalLanguageModeling(length: number, options: Omit<CrossEntrop
       const logits: Tensor = module(params, inputs!, context({ batch: inputs!.shape[0]!, length })); // [b, t, v]
       return { loss: crossEntropy(logits, labels!, options), count: sum(cast(not(equal(labels!, ignored)), "float32")) };
     },
+    leaveOut: ({ labels }, row) => void labels!.data.fill(BigInt(ignored) as never, row * length, (row + 1) * length),
   };
 }
 

@@ -1,4 +1,4 @@
-import { sameShape, type Shape } from "../core/dim.js";
+import { type Shape, sameShape } from "../core/dim.js";
 import { isFloating } from "../core/dtype.js";
 import { TesseraError } from "../core/errors.js";
 import { topologicalOrder } from "../core/graph.js";
@@ -21,7 +21,8 @@ export function pullback(
   const order = topologicalOrder(outputs);
   const depends = new Set<Tensor>(inputs);
   for (const node of order)
-    if (!node.inputs.every((x) => !depends.has(x))) for (const y of node.outputs) if (isFloating(y.dtype)) depends.add(y);
+    if (!node.inputs.every((x) => !depends.has(x)))
+      for (const y of node.outputs) if (isFloating(y.dtype)) depends.add(y);
 
   const reached = new Map<Tensor, Tensor>();
   const accumulate = (x: Tensor, ct: Tensor) => {
@@ -42,7 +43,11 @@ export function pullback(
   return inputs.map((x) => reached.get(x));
 }
 
-function backward(node: GraphNode, cts: readonly (Tensor | undefined)[], wanted: readonly boolean[]): readonly (Tensor | null)[] {
+function backward(
+  node: GraphNode,
+  cts: readonly (Tensor | undefined)[],
+  wanted: readonly boolean[],
+): readonly (Tensor | null)[] {
   const { op, inputs, outputs, attrs, path } = node;
   if (!op.vjp) throw new TesseraError("unsupported", `${path}: ${op.name} has no gradient rule`);
   const output = outputs[0]!;
@@ -68,8 +73,11 @@ function sumTo(ct: Tensor, shape: Shape): Tensor {
  * @example const [dw] = grad(loss, [w]);
  */
 export function grad(loss: Tensor, inputs: readonly Tensor[]): readonly Tensor[] {
-  if (loss.rank !== 0) throw new TesseraError("shape", `grad: the loss must be a scalar, got [${loss.shape.join(", ")}]`);
-  return pullback([loss], [ops.scalar(1, loss.dtype)], inputs).map((ct, i) => ct ?? ops.full(inputs[i]!.shape, 0, inputs[i]!.dtype));
+  if (loss.rank !== 0)
+    throw new TesseraError("shape", `grad: the loss must be a scalar, got [${loss.shape.join(", ")}]`);
+  return pullback([loss], [ops.scalar(1, loss.dtype)], inputs).map(
+    (ct, i) => ct ?? ops.full(inputs[i]!.shape, 0, inputs[i]!.dtype),
+  );
 }
 
 /**
@@ -77,7 +85,9 @@ export function grad(loss: Tensor, inputs: readonly Tensor[]): readonly Tensor[]
  *
  * @example const [loss, [dw, db]] = valueAndGrad((w, b) => mean(add(matmul(x, w), b)))(w, b);
  */
-export function valueAndGrad(f: (...xs: readonly Tensor[]) => Tensor): (...xs: readonly Tensor[]) => [Tensor, readonly Tensor[]] {
+export function valueAndGrad(
+  f: (...xs: readonly Tensor[]) => Tensor,
+): (...xs: readonly Tensor[]) => [Tensor, readonly Tensor[]] {
   return (...xs) => {
     const value = f(...xs);
     return [value, grad(value, xs)];

@@ -15,14 +15,18 @@ export function print(graph: Graph): string {
   for (const { op, inputs, attrs, outputs } of topologicalOrder(graph.outputs)) {
     for (const y of outputs) names.set(y, `%${count++}`);
     const shown = attributes(attrs);
-    lines.push(`  ${outputs.map(typed).join(", ")} = ${op.name}(${inputs.map((x) => names.get(x) ?? `?${x.name}`).join(", ")})${shown ? ` {${shown}}` : ""}`);
+    lines.push(
+      `  ${outputs.map(typed).join(", ")} = ${op.name}(${inputs.map((x) => names.get(x) ?? `?${x.name}`).join(", ")})${shown ? ` {${shown}}` : ""}`,
+    );
   }
   return [...lines, `  return ${graph.outputs.map((y) => names.get(y)).join(", ")}`].join("\n");
 }
 
 function attributes(attrs: Readonly<Record<string, unknown>>): string {
   return Object.entries(attrs)
-    .filter(([key, value]) => value !== false && !(key === "scale" && value === 1) && key !== "dtype" && key !== "shape")
+    .filter(
+      ([key, value]) => value !== false && !(key === "scale" && value === 1) && key !== "dtype" && key !== "shape",
+    )
     .map(([key, value]) => `${key}: ${attribute(value)}`)
     .join(", ");
 }
@@ -33,6 +37,7 @@ function attribute(value: unknown): string {
     return all.length > 4 ? `[${all.slice(0, 4).join(", ")}, … ${all.length}]` : `[${all.join(", ")}]`;
   }
   if (Array.isArray(value)) return `[${value.join(", ")}]`;
-  if (typeof value === "object" && value !== null && "outputs" in value) return print(value as Graph).replaceAll("\n", "\n    ");
+  if (typeof value === "object" && value !== null && "outputs" in value)
+    return print(value as Graph).replaceAll("\n", "\n    ");
   return String(value);
 }

@@ -11,7 +11,7 @@ export function rebuild(graph: Graph, visit: (node: GraphNode, inputs: readonly 
   const of = (x: Tensor) => made.get(x) ?? x;
   for (const node of topologicalOrder(graph.outputs)) {
     const outputs = visit(node, node.inputs.map(of));
-    node.outputs.forEach((y, i) => made.set(y, outputs[i]!));
+    for (const [i, y] of node.outputs.entries()) made.set(y, outputs[i]!);
   }
   return { inputs: graph.inputs, outputs: graph.outputs.map(of) };
 }

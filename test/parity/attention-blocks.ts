@@ -72,5 +72,5 @@ const kinds: Readonly<Record<string, (settings: Settings) => Block>> = {
 export function attentionBlock(golden: Golden): Block | undefined {
   const name = String(golden.json.case);
   const kind = Object.keys(kinds).find((prefix) => name.startsWith(prefix));
-  return kind && kinds[kind]!(golden.json as unknown as Settings);
+  return kind === undefined ? undefined : kinds[kind]!(golden.json as unknown as Settings);
 }

@@ -38,7 +38,7 @@ export async function runGenerationCases(dir: string, model: LanguageModel): Pro
     const generation = { ...model.generation, ...settings };
     try {
       const completions = await generate({ ...compiled, model: { ...model, generation } }, prompts);
-      const pad = padId(model, generation);
+      const pad = fillId(model, generation);
       const perPrompt = completions.length / padded.length;
       const got = refill(completions.map(({ ids }, i) => [...padded[Math.floor(i / perPrompt)]!, ...ids]), pad);
       results.push({ name, ok: JSON.stringify(got) === JSON.stringify(expected), expected, got });
@@ -50,9 +50,11 @@ export async function runGenerationCases(dir: string, model: LanguageModel): Pro
   return results;
 }
 
-function padId(model: LanguageModel, generation: LanguageModel["generation"]): number {
-  const eos = generation.eos_token_id ?? model.rawConfig.eos_token_id;
-  return Number(generation.pad_token_id ?? model.rawConfig.pad_token_id ?? (Array.isArray(eos) ? eos[0] : eos) ?? 0);
+/** What fills up shorter rows: the padding id, else the end's; in beam search, as transformers has it, padding id 0 counts as none. */
+function fillId({ rawConfig }: LanguageModel, generation: LanguageModel["generation"]): number {
+  const eos = [generation.eos_token_id ?? rawConfig.eos_token_id ?? []].flat()[0] as number | undefined;
+  const pad = (generation.pad_token_id ?? rawConfig.pad_token_id ?? undefined) as number | undefined;
+  return ((generation.num_beams ?? 1) > 1 ? pad || eos : (pad ?? eos)) ?? 0;
 }
 
 /** Rows without the places whose mask is 0. */

@@ -1,0 +1,129 @@
+import { createInterface } from "node:readline";
+import type { Command } from "commander";
+import { TesseraError } from "../core/errors.js";
+import type { CompiledModel, TextOptions } from "../generate/index.js";
+import type { Tokenizer } from "../text/index.js";
+import { modelFolder } from "./model-folder.js";
+import { real, whole } from "./options.js";
+
+interface Flags {
+  readonly model: string;
+  readonly maxTokens: number;
+  readonly temperature?: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly minP?: number;
+  readonly repetitionPenalty?: number;
+  readonly seed?: number;
+  readonly stop?: readonly string[];
+  readonly threads?: number;
+  readonly json?: boolean;
+}
+
+/** `tessera generate`. */
+export function addGenerate(program: Command): void {
+  program
+    .command("generate")
+    .description("continue a text; without one, read prompts line by line")
+    .argument("[prompt]", "the text to continue; - reads it from standard input")
+    .option("--model <name|folder>", "a model that comes with the package, or a model folder", "ishmael")
+    .option("--max-tokens <n>", "most tokens to generate", whole("--max-tokens", { min: 1 }), 200)
+    .option("--temperature <x>", "0 takes the most probable token, 1 draws as the model says", real("--temperature", { min: 0 }))
+    .option("--top-k <n>", "draw from the n most probable tokens; 0 is all", whole("--top-k", { min: 0 }))
+    .option("--top-p <x>", "draw from the most probable tokens that add up to x", real("--top-p", { min: 0, max: 1 }))
+    .option("--min-p <x>", "draw from tokens at least x times as probable as the most probable", real("--min-p", { min: 0, max: 1 }))
+    .option("--repetition-penalty <x>", "above 1: tokens that occurred become less probable", real("--repetition-penalty", { above: 0 }))
+    .option("--seed <n>", "equal seeds draw equal texts (default: another one each time)", whole("--seed", { min: 0 }))
+    .option("--stop <text...>", "end before this text")
+    .option("--threads <n>", "processor threads (default: one a core)", whole("--threads", { min: 1, max: 1024 }))
+    .option("--json", "print one JSON object a completion: prompt, text, ids, finishReason")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  tessera generate "Call me Ishmael."
+  tessera generate "床前明月光" --model tang --seed 7
+  tessera generate "We the people" --temperature 0 --max-tokens 40 --json
+  tessera generate                      read prompts, Ctrl-C ends a completion, Ctrl-D the session`,
+    )
+    .action(generate);
+}
+
+async function generate(prompt: string | undefined, flags: Flags): Promise<void> {
+  const folder = modelFolder(flags.model);
+  const [{ loadModel }, { loadTokenizer }, { nativeRuntime }, { compileModel }] = await Promise.all([
+    import("../pretrained/load-model.js"),
+    import("../text/load-tokenizer.js"),
+    import("../runtime/native.js"),
+    import("../generate/index.js"),
+  ]);
+  const runtime = nativeRuntime(); // its environment is made on another thread while the files are read
+  const model = loadModel(folder);
+  for (const warning of model.warnings) console.error(`warning: ${warning}`);
+  const [tokenizer, compiled] = await Promise.all([
+    loadTokenizer(folder),
+    compileModel(model, { runtime, ...(flags.threads === undefined ? {} : { threads: flags.threads }) }),
+  ]);
+  const { model: _, maxTokens, stop, threads: __, json, ...sampling } = flags;
+  const options: TextOptions = { ...sampling, maxNewTokens: maxTokens, overflow: "slide", ...(stop ? { stop } : {}) };
+  using open = compiled;
+  if (prompt === undefined && (process.stdin.isTTY || !json)) await converse(open, tokenizer, options);
+  else {
+    const text = prompt === undefined || prompt === "-" ? await standardInput() : prompt;
+    await interruptible((signal) => complete(open, tokenizer, text, { ...options, signal }, json ?? false));
+  }
+}
+
+/** Prints a text and its continuation as it comes. */
+async function complete(model: CompiledModel, tokenizer: Tokenizer, prompt: string, options: TextOptions, json: boolean): Promise<void> {
+  const { generateText, streamText } = await import("../generate/index.js");
+  if (json) {
+    const completion = await generateText(model, tokenizer, prompt, options);
+    process.stdout.write(`${JSON.stringify({ prompt, ...completion })}\n`);
+    return;
+  }
+  process.stdout.write(prompt);
+  try {
+    for await (const piece of streamText(model, tokenizer, prompt, options)) process.stdout.write(piece);
+  } finally {
+    process.stdout.write("\n");
+  }
+}
+
+/** A prompt a line until the input ends. An interrupted completion ends alone, not the session. */
+async function converse(model: CompiledModel, tokenizer: Tokenizer, options: TextOptions): Promise<void> {
+  const terminal = process.stdin.isTTY === true;
+  const lines = createInterface({ input: process.stdin, output: terminal ? process.stdout : undefined, prompt: "> ", terminal });
+  if (terminal) lines.prompt();
+  for await (const line of lines) {
+    if (line.trim() !== "") {
+      try {
+        await interruptible((signal) => complete(model, tokenizer, line, { ...options, signal }, false), lines);
+      } catch (error) {
+        if (!(error instanceof TesseraError)) throw error;
+        if (error.code !== "aborted") console.error(`error: ${error.message}`);
+      }
+    }
+    if (terminal) lines.prompt();
+  }
+}
+
+/** Runs with a signal that Ctrl-C aborts; a second Ctrl-C ends the process as usual. */
+async function interruptible(
+  run: (signal: AbortSignal) => Promise<void>,
+  source: { once(event: "SIGINT", listener: () => void): unknown; off(event: "SIGINT", listener: () => void): unknown } = process,
+): Promise<void> {
+  const controller = new AbortController();
+  const abort = () => controller.abort();
+  source.once("SIGINT", abort);
+  try {
+    await run(controller.signal);
+  } finally {
+    source.off("SIGINT", abort);
+  }
+}
+
+async function standardInput(): Promise<string> {
+  const { readTexts } = await import("./read-text.js");
+  return readTexts(["-"])[0]!.replace(/\n$/, "");
+}

@@ -1,0 +1,250 @@
+import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { TesseraError } from "../core/errors.js";
+import { initialize } from "../core/initialize.js";
+import { quote } from "../core/quote.js";
+import { writeFileAtomic } from "../hub/atomic-write.js";
+import type { GenerationConfig } from "../hub/generation-config.js";
+import { isObject, readJsonObject } from "../hub/json-file.js";
+import { ioError } from "../hub/regular-file.js";
+import { familyOf } from "../models/index.js";
+import { describeModel, type LanguageModel, loadModel } from "../pretrained/load-model.js";
+import { defaultThreads } from "../runtime/threads.js";
+import { trainCharacterTokenizer } from "../text/character-tokenizer.js";
+import { loadTokenizer, saveTokenizer } from "../text/load-tokenizer.js";
+import type { LoadedTokenizer } from "../text/tokenizer-from-json.js";
+import { trainByteLevelBpe } from "../text/train-bpe.js";
+import { listCheckpoints, readCheckpoint, removeUnfinished, runPaths, type TrainingState, writeCheckpoint } from "./checkpoint.js";
+import { documentsOf, encodeCorpus, readTextFile, type TextFile } from "./corpus.js";
+import type { EvaluationSet } from "./evaluate.js";
+import { causalLanguageModeling, type Objective } from "./objective.js";
+import { parseTrainSettings, type RunSettings, type TrainSettings } from "./settings.js";
+import { evaluationWindows, type TrainingSet, trainingWindows } from "./windows.js";
+
+/** A run that is ready to train: started, or read back from its folder. */
+export interface TrainingRun {
+  readonly settings: RunSettings;
+  readonly model: LanguageModel;
+  readonly tokenizer: LoadedTokenizer;
+  readonly objective: Objective;
+  readonly training: TrainingSet;
+  /** Undefined where no text is kept for validation. */
+  readonly validation: EvaluationSet | undefined;
+  /** Where it stands; its weights are the model's. */
+  readonly state: TrainingState;
+  /** What is worth knowing before it trains, one line each. */
+  readonly warnings: readonly string[];
+}
+
+/** What preparing a run tells. */
+export interface PrepareOptions {
+  /** Told how far a step of the preparation is, as a share of 1. */
+  readonly onProgress?: (stage: "tokenizer" | "encoding", done: number) => void;
+}
+
+/**
+ * Starts a run: reads the data, makes or loads tokenizer and model, and writes the first checkpoint. All that can be refused is
+ * refused before anything is written.
+ *
+ * @throws TesseraError `data` for text that cannot be used, `argument` when the folder holds a run or a model already, and as the
+ *   parts do
+ * @example
+ * const run = await startRun(parseTrainSettings({ data: ["moby-dick.txt"], out: "runs/melville", steps: 2000 }));
+ * await train(run, { onEvent: (event) => console.log(event) });
+ */
+export async function startRun(given: TrainSettings, options: PrepareOptions = {}): Promise<TrainingRun> {
+  const { out, from } = given;
+  const paths = runPaths(out);
+  if (existsSync(paths.run)) throw new TesseraError("argument", `${out}: there is a run already. Resume it, or choose another folder`);
+  if (existsSync(join(out, "config.json"))) throw new TesseraError("argument", `${out}: there is a model already. Choose another folder`);
+  const files = given.data.map(readTextFile);
+  const loaded = from === null ? undefined : loadModel(from);
+  const tokenizer = await tokenizerFor(given, files, options);
+  const model = loaded ?? freshModel(given, tokenizer);
+  const context_length = contextLength(given, model);
+  const data = encode({ ...given, context_length }, files, tokenizer, options);
+  requireVocabulary(model, tokenizer, given);
+  const settings = decide({ ...given, context_length }, data.training.size);
+  const zeros = () => new Map([...model.weights].map(([path, { dtype, shape, data }]) => [path, { dtype, shape, data: new Float32Array(data.length) }]));
+  const state: TrainingState = {
+    weights: model.weights,
+    moments: { expAvg: zeros(), expAvgSq: zeros() },
+    progress: { step: 0, position: 0, tokens: 0, seconds: 0, unlogged: { loss: 0, steps: 0 }, best: null },
+  };
+
+  try {
+    // Without run.json there is no run: whatever else is there is left from a start that was cut short.
+    for (const { path } of listCheckpoints(out)) renameSync(path, `${path}.old`);
+    removeUnfinished(out);
+    rmSync(paths.log, { force: true });
+    mkdirSync(paths.training, { recursive: true });
+  } catch (cause) {
+    throw ioError(paths.training, "written", cause);
+  }
+  writeCheckpoint(out, state, settings.keep_checkpoints);
+  await saveTokenizer(out, tokenizer);
+  const record: RunRecord = {
+    version: 1,
+    settings: { ...settings, data: settings.data.map((path) => resolve(path)) },
+    files: files.map(({ bytes, sha256 }) => ({ bytes, sha256 })),
+    config: model.rawConfig,
+    architecture: model.architecture,
+    generation: model.generation,
+  };
+  writeFileAtomic(paths.run, `${JSON.stringify(record, null, 2)}\n`);
+  return { settings, model, tokenizer, state, ...data, warnings: warningsOf(model, settings, data.training.size) };
+}
+
+/** Settings that may change when a run goes on; `data` only where the files lie. */
+const changeable = new Set<keyof TrainSettings>([
+  ...(["data", "steps", "learning_rate", "min_learning_rate", "schedule", "warmup_steps", "weight_decay", "max_gradient_norm"] as const),
+  ...(["threads", "log_every", "eval_every", "eval_windows", "checkpoint_every", "keep_checkpoints", "keep", "dtype"] as const),
+]);
+
+/**
+ * Reads a run back from its folder, at its newest checkpoint. It goes on as if it had never stopped: with the settings it started
+ * with, the finished weights are those of an uninterrupted run, bit for bit.
+ *
+ * @param overrides settings to change from here on; undefined ones count as absent
+ * @throws TesseraError `config` for a setting that cannot change, `data` when the text is not the same, `checkpoint` or `io` when
+ *   the folder holds no run or is damaged
+ */
+export async function resumeRun(out: string, overrides: Partial<TrainSettings> = {}, options: PrepareOptions = {}): Promise<TrainingRun> {
+  const paths = runPaths(out);
+  if (!existsSync(paths.run)) throw new TesseraError("checkpoint", `${out}: there is no run to resume (no ${paths.run})`);
+  const record = readRecord(paths.run);
+  const changes = Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined));
+  const fixed = Object.keys(changes).filter((key) => !changeable.has(key as keyof TrainSettings));
+  if (fixed.length > 0) throw new TesseraError("config", `${out}: ${fixed.join(", ")} cannot change once a run has started`);
+  const settings = parseTrainSettings({ ...record.settings, ...changes, out }, paths.run, {}) as RunSettings;
+
+  removeUnfinished(out);
+  const checkpoint = listCheckpoints(out).at(-1);
+  if (!checkpoint) throw new TesseraError("checkpoint", `${paths.training}: there is no checkpoint to resume from`);
+  const described = describeModel({ ...record.config, architectures: [record.architecture] }, paths.run);
+  const state = readCheckpoint(checkpoint.path, described.module);
+  const model = { ...described, rawConfig: record.config, weights: state.weights, generation: record.generation };
+  const files = settings.data.map(readTextFile);
+  requireSameFiles(files, record.files);
+  const tokenizer = await loadTokenizer(out);
+  const data = encode(settings, files, tokenizer, options);
+  return { settings, model, tokenizer, state, ...data, warnings: warningsOf(model, settings, data.training.size) };
+}
+
+/** What run.json holds. */
+interface RunRecord {
+  readonly version: 1;
+  readonly settings: RunSettings;
+  readonly files: readonly Pick<TextFile, "bytes" | "sha256">[];
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly architecture: string;
+  readonly generation: GenerationConfig;
+}
+
+function readRecord(path: string): RunRecord {
+  const record = readJsonObject(path, { code: "checkpoint" });
+  if (record.version === 1 && isObject(record.settings) && isObject(record.config) && isObject(record.generation) && Array.isArray(record.files))
+    return record as unknown as RunRecord;
+  throw new TesseraError("checkpoint", `${path}: not the record of a run, or of another version (${quote(record.version)} vs 1)`);
+}
+
+function requireSameFiles(files: readonly TextFile[], before: RunRecord["files"]): void {
+  if (files.length !== before.length)
+    throw new TesseraError("data", `${namesOf(files)}: the run began with ${before.length} files, got ${files.length} (${before.length} vs ${files.length})`);
+  files.forEach(({ path, bytes, sha256 }, i) => {
+    if (sha256 !== before[i]!.sha256)
+      throw new TesseraError("data", `${path}: the file is not what the run began with, ${before[i]!.bytes} bytes then, ${bytes} now (SHA-256 ${before[i]!.sha256.slice(0, 12)} vs ${sha256.slice(0, 12)})`);
+  });
+}
+
+// --- preparing --------------------------------------------------------------------------------------------------------
+
+async function tokenizerFor({ from, tokenizer, vocab_size, separator }: TrainSettings, files: readonly TextFile[], { onProgress }: PrepareOptions): Promise<LoadedTokenizer> {
+  if (from !== null) return loadTokenizer(from);
+  const texts = files.flatMap(({ text }) => documentsOf(text, separator ?? undefined));
+  if (tokenizer === "characters") return trainCharacterTokenizer(texts);
+  if (tokenizer !== null && tokenizer !== "bpe") return loadTokenizer(tokenizer);
+  return trainByteLevelBpe(texts, { vocabSize: vocab_size, onProgress: (merges, of) => onProgress?.("tokenizer", merges / of) });
+}
+
+function freshModel(settings: TrainSettings, tokenizer: LoadedTokenizer): LanguageModel {
+  const family = familyOf(settings.model, "model");
+  const { bos, eos, pad } = tokenizer.specialTokens;
+  const tokens = { bos_token_id: bos ?? null, eos_token_id: eos ?? null, ...(pad === undefined ? {} : { pad_token_id: pad }) };
+  const sizes = {
+    vocabSize: tokenizer.vocabSize,
+    contextLength: settings.context_length ?? 128,
+    layers: settings.layers,
+    heads: settings.heads,
+    d: settings.d,
+    dropout: settings.dropout,
+  };
+  const architecture = Object.keys(family.architectures)[0]!;
+  const rawConfig = { ...family.fresh(sizes), ...tokens, ...settings.model_config, model_type: family.modelType, architectures: [architecture] };
+  const model = describeModel(rawConfig, "model_config");
+  if (model.warnings.length > 0) throw new TesseraError("config", model.warnings.join("; "));
+  const generation = Object.fromEntries(Object.entries(tokens).filter(([, id]) => id !== null)) as GenerationConfig;
+  return { ...model, weights: initialize(model.module, settings.seed), generation };
+}
+
+function contextLength({ context_length, from }: TrainSettings, { facts }: LanguageModel): number {
+  const most = facts.contextLength ?? Number.POSITIVE_INFINITY;
+  if (context_length !== null && context_length > most)
+    throw new TesseraError("config", `context_length: more than the model sees, ${context_length} vs ${most}`);
+  return context_length ?? Math.min(most, from === null ? 128 : 1024);
+}
+
+function requireVocabulary({ facts }: LanguageModel, { vocabSize }: LoadedTokenizer, { from }: TrainSettings): void {
+  if (vocabSize > facts.vocabSize)
+    throw new TesseraError("tokenizer", `${from ?? "tokenizer"}: it has more tokens than the model, ${vocabSize} vs ${facts.vocabSize}`);
+}
+
+type DataSettings = TrainSettings & { readonly context_length: number };
+
+function encode(settings: DataSettings, files: readonly TextFile[], tokenizer: LoadedTokenizer, { onProgress }: PrepareOptions) {
+  const { separator, end_of_text, validation, validation_split, seed, context_length } = settings;
+  const corpus = encodeCorpus(files, tokenizer, {
+    separator: separator ?? undefined,
+    endOfText: end_of_text ? tokenizer.specialTokens.eos : undefined,
+    validation,
+    split: validation_split,
+    seed,
+    onProgress: (done, of) => onProgress?.("encoding", done / of),
+  });
+  const where = namesOf(files);
+  return {
+    objective: causalLanguageModeling(context_length),
+    training: trainingWindows(corpus.training, context_length, seed, `${where}: training part`),
+    validation: validation === 0 ? undefined : evaluationWindows(corpus.validation, context_length, settings.eval_windows, `${where}: validation part`),
+  };
+}
+
+function decide(settings: DataSettings, windows: number): RunSettings {
+  const { epochs, batch_size, from } = settings;
+  const steps = settings.steps ?? (epochs === null ? 1000 : Math.max(1, Math.ceil((epochs * windows) / batch_size)));
+  const learning_rate = settings.learning_rate ?? (from === null ? 1e-3 : 1e-4);
+  const eval_every = settings.eval_every ?? Math.max(10, Math.ceil(steps / 20));
+  return {
+    ...settings,
+    steps,
+    epochs: null, // it is in the steps now
+    micro_batch_size: settings.micro_batch_size ?? batch_size,
+    learning_rate,
+    min_learning_rate: settings.min_learning_rate ?? learning_rate / 10,
+    warmup_steps: settings.warmup_steps ?? Math.min(200, Math.ceil(steps / 20)),
+    threads: settings.threads ?? defaultThreads(), // kept, for another number would give other bits
+    eval_every,
+    checkpoint_every: settings.checkpoint_every ?? eval_every,
+  };
+}
+
+function warningsOf(model: LanguageModel, { steps, batch_size }: RunSettings, windows: number): string[] {
+  const epochs = (steps * batch_size) / windows;
+  const many = epochs > 100 ? [`the training text is seen ${Math.round(epochs)} times, ${windows} windows and ${steps} steps of ${batch_size}`] : [];
+  return [...model.warnings, ...many];
+}
+
+function namesOf(files: readonly TextFile[]): string {
+  const names = files.map(({ path }) => path);
+  return names.length <= 3 ? names.join(", ") : `${names.slice(0, 2).join(", ")} and ${names.length - 2} more`;
+}
