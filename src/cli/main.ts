@@ -6,6 +6,7 @@ import { addBench } from "./bench.js";
 import { addGenerate } from "./generate.js";
 import { addInfo } from "./info.js";
 import { addTokenizer } from "./tokenizer.js";
+import { addTrain } from "./train.js";
 
 const { version, description } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string; description: string };
 
@@ -18,6 +19,7 @@ const program = new Command("tessera")
   .addHelpText("after", "\nExit codes: 0 done, 1 an error (one line on standard error), 130 interrupted. TESSERA_DEBUG=1 shows where an error came from.");
 
 addGenerate(program);
+addTrain(program);
 addTokenizer(program);
 addInfo(program);
 addBench(program);

@@ -21,7 +21,11 @@ function parse(dim: Dim): Polynomial {
     for (const factor of term.split("*")) {
       if (/^-?\d+$/.test(factor)) coefficient *= Number(factor);
       else if (/^[A-Za-z_]\w*$/.test(factor)) names.push(factor);
-      else throw new TesseraError("shape", `dim: ${JSON.stringify(dim)} is not a size: names, numbers, "*" and " + " only`);
+      else
+        throw new TesseraError(
+          "shape",
+          `dim: ${JSON.stringify(dim)} is not a size: names, numbers, "*" and " + " only`,
+        );
     }
     const monomial = names.sort().join("*");
     terms.set(monomial, (terms.get(monomial) ?? 0) + coefficient);
@@ -31,7 +35,9 @@ function parse(dim: Dim): Polynomial {
 
 function print(terms: Polynomial): Dim {
   const parts: string[] = [];
-  for (const [monomial, coefficient] of [...terms].sort(([a], [b]) => (a === "" ? 1 : b === "" ? -1 : a < b ? -1 : 1))) {
+  for (const [monomial, coefficient] of [...terms].sort(([a], [b]) =>
+    a === "" ? 1 : b === "" ? -1 : a < b ? -1 : 1,
+  )) {
     if (coefficient === 0) continue;
     if (monomial === "") parts.push(String(coefficient));
     else parts.push(coefficient === 1 ? monomial : `${coefficient}*${monomial}`);
@@ -51,7 +57,7 @@ export function addDims(a: Dim, b: Dim): Dim {
 
 /** Product of two sizes. */
 export function mulDims(a: Dim, b: Dim): Dim {
-  if (typeof a === "number" && typeof b === "number") return a * b;
+  if (typeof a === "number" && typeof b === "number") return a * b + 0; // no −0
   const product = new Map<string, number>();
   for (const [ma, ca] of parse(a))
     for (const [mb, cb] of parse(b)) {
@@ -64,12 +70,13 @@ export function mulDims(a: Dim, b: Dim): Dim {
 /** `a / b` where it divides without remainder, else undefined; `b` must be a number or a single product. */
 export function divDims(a: Dim, b: Dim): Dim | undefined {
   if (a === b) return 1;
-  if (typeof a === "number" && typeof b === "number") return a % b === 0 ? a / b : undefined;
+  if (typeof a === "number" && typeof b === "number") return a % b === 0 ? a / b + 0 : undefined;
   const divisor = [...parse(b)].filter(([, c]) => c !== 0);
   if (divisor.length !== 1) return undefined;
   const [names, coefficient] = divisor[0]!;
   const quotient = new Map<string, number>();
   for (const [monomial, c] of parse(a)) {
+    if (c === 0) continue;
     const rest = monomial.split("*").filter(Boolean);
     for (const name of names.split("*").filter(Boolean)) {
       const at = rest.indexOf(name);
@@ -90,7 +97,8 @@ export function sizeOf(shape: Shape): Dim {
 /** Number of elements of a shape without names. @throws TesseraError `shape` when a size is a name */
 export function countOf(shape: Shape): number {
   const size = sizeOf(shape);
-  if (typeof size === "string") throw new TesseraError("shape", `countOf: ${formatShape(shape)} has a size that is not a number`);
+  if (typeof size === "string")
+    throw new TesseraError("shape", `countOf: ${formatShape(shape)} has a size that is not a number`);
   return size;
 }
 
@@ -129,7 +137,8 @@ export function resolveDim(dim: Dim, names: Readonly<Record<string, number>>): n
     let product = coefficient;
     for (const name of monomial.split("*").filter(Boolean)) {
       const value = names[name];
-      if (value === undefined) throw new TesseraError("shape", `size ${JSON.stringify(name)} of ${JSON.stringify(dim)} is not known`);
+      if (value === undefined)
+        throw new TesseraError("shape", `size ${JSON.stringify(name)} of ${JSON.stringify(dim)} is not known`);
       product *= value;
     }
     total += product;

@@ -1,7 +1,17 @@
 import { TesseraError } from "./errors.js";
 
 /** Element type of a tensor. */
-export type DType = "float32" | "float64" | "float16" | "bfloat16" | "int64" | "int32" | "uint32" | "uint8" | "int8" | "bool";
+export type DType =
+  | "float32"
+  | "float64"
+  | "float16"
+  | "bfloat16"
+  | "int64"
+  | "int32"
+  | "uint32"
+  | "uint8"
+  | "int8"
+  | "bool";
 
 /** The typed array that holds one element type in memory; `float16` and `bfloat16` are held as raw 16-bit words. */
 export type TypedArray =
@@ -68,7 +78,10 @@ export function allocate<D extends DType>(dtype: D, length: number): TypedArrayO
 export function viewAs<D extends DType>(dtype: D, bytes: Uint8Array): TypedArrayOf[D] {
   const { bytes: size, array } = facts[dtype];
   if (bytes.byteLength % size !== 0)
-    throw new TesseraError("shape", `viewAs: ${bytes.byteLength} bytes are not whole ${dtype} elements of ${size} bytes`);
+    throw new TesseraError(
+      "shape",
+      `viewAs: ${bytes.byteLength} bytes are not whole ${dtype} elements of ${size} bytes`,
+    );
   const aligned = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes); // a Buffer's own slice would be a view
   return new array(aligned.buffer as ArrayBuffer, aligned.byteOffset, bytes.byteLength / size) as TypedArrayOf[D];
 }

@@ -1,5 +1,5 @@
-import { type DType, type TypedArray, toTypedArray } from "./dtype.js";
 import { countOf, formatShape } from "./dim.js";
+import { type DType, type TypedArray, toTypedArray } from "./dtype.js";
 import { TesseraError } from "./errors.js";
 
 /** A tensor in this process's memory: a typed array with a shape, row-major. */
@@ -16,7 +16,11 @@ export interface HostTensor {
  * @throws TesseraError `shape` when the element count is not that of the shape
  * @example hostTensor([1, 2, 3, 4], [2, 2])
  */
-export function hostTensor(data: ArrayLike<number> | TypedArray, shape: readonly number[], dtype: DType = "float32"): HostTensor {
+export function hostTensor(
+  data: ArrayLike<number> | TypedArray,
+  shape: readonly number[],
+  dtype: DType = "float32",
+): HostTensor {
   const array = ArrayBuffer.isView(data) ? (data as TypedArray) : toTypedArray(dtype, data as ArrayLike<number>);
   const count = countOf(shape);
   if (array.length !== count)

@@ -96,8 +96,10 @@ export function module<const S extends Spec, A extends unknown[], R>(
     const self: Record<string, unknown> = {};
     for (const [name, child] of Object.entries(spec)) {
       if (child === undefined) continue;
-      if (Array.isArray(child)) self[name] = child.map((m, i) => bindChild(m, (tree[name] as unknown[])[i], `${name}.${i}`));
-      else self[name] = (child as Param).kind === "param" ? tree[name] : bindChild(child as AnyModule, tree[name], name);
+      if (Array.isArray(child))
+        self[name] = child.map((m, i) => bindChild(m, (tree[name] as unknown[])[i], `${name}.${i}`));
+      else
+        self[name] = (child as Param).kind === "param" ? tree[name] : bindChild(child as AnyModule, tree[name], name);
     }
     return forward(self as Bound<S>, ...args);
   };
@@ -142,7 +144,9 @@ function walk<T>(root: AnyModule, prefix: string, visit: (path: string, param: P
     if (child === undefined) continue;
     const path = [prefix, name.startsWith("$") ? "" : name].filter(Boolean).join(".");
     if (Array.isArray(child)) tree[name] = child.map((m: AnyModule, i) => walk(m, `${path}.${i}`, visit));
-    else tree[name] = (child as Param).kind === "param" ? visit(path, child as Param) : walk(child as AnyModule, path, visit);
+    else
+      tree[name] =
+        (child as Param).kind === "param" ? visit(path, child as Param) : walk(child as AnyModule, path, visit);
   }
   return tree;
 }

@@ -25,7 +25,12 @@ export type Inputs<N extends Arity, T> = N extends 0
 export interface Ops {}
 
 /** An attribute of an ONNX node: an integer, `{ f }` a float, text, or a list of integers. */
-export type OnnxAttribute = number | string | readonly number[] | { readonly f: number } | { readonly graph: OnnxSubgraph };
+export type OnnxAttribute =
+  | number
+  | string
+  | readonly number[]
+  | { readonly f: number }
+  | { readonly graph: OnnxSubgraph };
 
 /** The body of a control-flow node, emitted within the scope of the node's graph. */
 export interface OnnxSubgraph {
@@ -41,7 +46,12 @@ export interface OnnxEmitter {
   /** Adds a node with one output and returns the output's name. `com.microsoft.` before the operator names that domain. */
   node(operator: string, inputs: readonly string[], attributes?: Readonly<Record<string, OnnxAttribute>>): string;
   /** The same for a node with several outputs. */
-  nodes(operator: string, inputs: readonly string[], outputs: number, attributes?: Readonly<Record<string, OnnxAttribute>>): string[];
+  nodes(
+    operator: string,
+    inputs: readonly string[],
+    outputs: number,
+    attributes?: Readonly<Record<string, OnnxAttribute>>,
+  ): string[];
   /** A constant; equal ones are stored once. */
   constant(dtype: DType, shape: readonly number[], data: TypedArray): string;
   /** A one-dimensional int64 constant: axes, sizes, indices. */
@@ -65,7 +75,11 @@ export interface VjpArguments<N extends Arity, Attributes> {
   /** Which inputs a gradient is wanted for; a rule may skip the others. */
   readonly wanted: readonly boolean[];
   /** The driver itself, for primitives that hold graphs: cotangents of `inputs` from those of `outputs`. */
-  pullback(outputs: readonly Tensor[], cts: readonly (Tensor | undefined)[], inputs: readonly Tensor[]): readonly (Tensor | undefined)[];
+  pullback(
+    outputs: readonly Tensor[],
+    cts: readonly (Tensor | undefined)[],
+    inputs: readonly Tensor[],
+  ): readonly (Tensor | undefined)[];
 }
 
 /** One operation, whole: its shape rule, its ONNX form and its gradient. */
@@ -144,6 +158,10 @@ export function bindAll<N extends Arity, Attributes>(
 }
 
 /** Applies a primitive with one output. */
-export function bind<N extends Arity, Attributes>(op: Primitive<N, Attributes>, inputs: Inputs<N, Tensor>, attrs: Attributes): Tensor {
+export function bind<N extends Arity, Attributes>(
+  op: Primitive<N, Attributes>,
+  inputs: Inputs<N, Tensor>,
+  attrs: Attributes,
+): Tensor {
   return bindAll(op, inputs, attrs)[0]!;
 }

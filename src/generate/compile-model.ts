@@ -15,6 +15,11 @@ export type GenerationModel = Pick<LanguageModel, "module" | "weights" | "facts"
 export interface CompileModelOptions extends Pick<SessionOptions, "threads" | "optimization" | "profile" | "config"> {
   /** Default: the native runtime. */
   readonly runtime?: Runtime;
+  /**
+   * Let the engine keep weight matrices a second time, laid out for its kernels: up to twice as fast, at twice the memory.
+   * Default: for models up to 2 GiB; the rows of larger ones are long enough to be read fast as they lie.
+   */
+  readonly packWeights?: boolean;
 }
 
 /** A model ready to generate: one session that serves prompts and single tokens, for any number of decoders. */
@@ -27,6 +32,8 @@ export interface CompiledModel extends Disposable {
   dispose(): void;
 }
 
+const PACKED_UP_TO = 2 ** 31;
+
 /**
  * Compiles a model for cached decoding. The weights are used where they lie and must not change while it lives.
  *
@@ -36,7 +43,7 @@ export interface CompiledModel extends Disposable {
  * const { ids } = await generate(compiled, [1, 2, 3], { maxNewTokens: 20 });
  */
 export async function compileModel(model: GenerationModel, options: CompileModelOptions = {}): Promise<CompiledModel> {
-  const { runtime = (await import("../runtime/native.js")).nativeRuntime(), ...sessionOptions } = options;
+  const { runtime = (await import("../runtime/native.js")).nativeRuntime(), packWeights, config, ...sessionOptions } = options;
   const parameters = new Map([...parametersOf(model.module)].map(([path, { shape }]) => [path, input(path, shape)]));
   const ids = input("ids", ["b", "t"], "int64");
   const trace = decodingContext("b", "t");
@@ -47,7 +54,9 @@ export async function compileModel(model: GenerationModel, options: CompileModel
   const weights: Record<string, HostTensor> = {};
   for (const [path, tensor] of model.weights) if (used.has(parameters.get(path)!)) weights[path] = tensor;
   const outputNames = ["logits", ...trace.states.map((s) => `${s.name}.after`)];
-  const session = await compileGraph(runtime, { inputs, outputs }, { ...sessionOptions, outputNames, weights });
+  const bytes = Object.values(weights).reduce((sum, { data }) => sum + data.byteLength, 0);
+  const packing = (packWeights ?? bytes <= PACKED_UP_TO) ? {} : { "session.disable_prepacking": "1" };
+  const session = await compileGraph(runtime, { inputs, outputs }, { ...sessionOptions, config: { ...packing, ...config }, outputNames, weights });
   return {
     model,
     session,

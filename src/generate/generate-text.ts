@@ -36,7 +36,6 @@ export async function* streamText(
   prompt: string,
   options: TextOptions = {},
 ): AsyncGenerator<string, TextCompletion, undefined> {
-  if ((options.numBeams ?? 1) > 1) throw new TesseraError("unsupported", `streamText: beam search knows its text at the end only, numBeams is ${options.numBeams} (1 expected)`);
   const { rows, events } = textRows(model, tokenizer, [prompt], options);
   if (rows.length > 1) throw new TesseraError("argument", `streamText: one text is streamed, numReturnSequences is ${rows.length}`);
   const row = rows[0]!;
@@ -45,6 +44,7 @@ export async function* streamText(
     if (row.text.length > told) yield row.text.slice(told);
     told = row.text.length;
   }
+  if (row.text.length > told) yield row.text.slice(told); // beam search knows its text at the end only
   return row;
 }
 

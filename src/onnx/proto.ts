@@ -32,7 +32,8 @@ const integer = (field: number, value: number | bigint) => message(key(field, 0)
 const embedded = (field: number, body: Message) => message(key(field, 2), raw(varint(body.length)), body);
 const bytes = (field: number, value: Uint8Array) => embedded(field, raw(value));
 const string = (field: number, value: string) => bytes(field, text.encode(value));
-const float = (field: number, value: number) => message(key(field, 5), raw(new Uint8Array(Float32Array.of(value).buffer)));
+const float = (field: number, value: number) =>
+  message(key(field, 5), raw(new Uint8Array(Float32Array.of(value).buffer)));
 const none = message();
 
 /** One attribute of a node (AttributeProto). */

@@ -24,7 +24,7 @@ export interface AttentionOptions {
 }
 
 /** The most negative float32: added to a score it leaves no weight, and a row of nothing else stays finite. */
-export const MASKED = -3.4028234663852886e38;
+export const MASKED: number = -3.4028234663852886e38;
 
 const attentionWeightsOp: Primitive<"any", { scale: number }> = {
   name: "attention_weights",

@@ -1,5 +1,6 @@
 import * as activation from "./activation.js";
 import * as attending from "./attention.js";
+import * as caching from "./cached-attention.js";
 import * as constants from "./constant.js";
 import * as elementwise from "./elementwise.js";
 import * as gathering from "./gather.js";
@@ -13,6 +14,7 @@ import * as shapes from "./shape.js";
 
 export * from "./activation.js";
 export * from "./attention.js";
+export * from "./cached-attention.js";
 export * from "./constant.js";
 export * from "./elementwise.js";
 export * from "./gather.js";
@@ -28,6 +30,7 @@ export * from "./shape.js";
 export const ops = {
   ...activation,
   ...attending,
+  ...caching,
   ...constants,
   ...elementwise,
   ...gathering,

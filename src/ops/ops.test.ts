@@ -57,6 +57,15 @@ describe("every operation has a check", () => {
     for (const [operation, cases] of Object.entries(checks)) expect(Object.keys(cases), operation).not.toEqual([]);
   });
 
+  it("recorded under the line that it is compared with", () => {
+    const lines = Object.entries(checks).flatMap(([operation, cases]) =>
+      Object.entries(cases).flatMap(([name, { torch }]) =>
+        torch === undefined ? [] : [[`${operation}/${name}`, torch]],
+      ),
+    );
+    expect({ ...recorded.metadata }).toEqual(Object.fromEntries(lines));
+  });
+
   it("of the records", () => {
     const records = readdirSync(import.meta.dirname)
       .filter((file) => file.endsWith(".ts") && !file.endsWith(".test.ts"))

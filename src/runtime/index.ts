@@ -1,2 +1,4 @@
+export * from "./compile.js";
+export * from "./evaluate.js";
 export { nativeRuntime } from "./native.js";
 export * from "./session.js";

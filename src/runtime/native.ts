@@ -139,8 +139,10 @@ function sessionSettings(engine: Engine, options: SessionOptions, directory: str
   try {
     const set = (status: Pointer | null) => check(api, "Runtime.compile", status);
     set(api.SetSessionLogSeverityLevel(settings, silent));
-    if (options.threads === undefined) set(api.DisablePerSessionThreads(settings));
-    else set(api.SetIntraOpNumThreads(settings, options.threads));
+    // As many threads as the shared pool has: the pool itself, whose waiting threads do not fight those of other sessions.
+    const threads = options.threads ?? defaultThreads();
+    if (threads === defaultThreads()) set(api.DisablePerSessionThreads(settings));
+    else set(api.SetIntraOpNumThreads(settings, threads));
     set(api.SetSessionGraphOptimizationLevel(settings, optimizationLevels[options.optimization ?? "all"]));
     for (const [key, value] of Object.entries(options.config ?? {}))
       set(api.AddSessionConfigEntry(settings, key, value));

@@ -76,14 +76,19 @@ export function adamW(
   loss: Tensor,
   { slope, offset, keep }: AdamWScalars<Tensor>,
   options: AdamWOptions = {},
-): { readonly updated: readonly Omit<AdamWParameter, "gradient">[]; readonly gradientNorm: Tensor; readonly loss: Tensor } {
+): {
+  readonly updated: readonly Omit<AdamWParameter, "gradient">[];
+  readonly gradientNorm: Tensor;
+  readonly loss: Tensor;
+} {
   const { beta1, beta2, maxGradientNorm } = adamWOptions(options);
   const norm = div(sqrt(parameters.map(({ gradient: g }) => sum(mul(g, g))).reduce(add)), count);
   // The engine writes each new weight over the old one and knows nothing of it. That is safe because no update can begin before
   // all reads of old weights are over: each update waits for the norm, the norm for every gradient, and the loss, which is the only
   // other reader, is made part of the norm by adding nothing (or NaN, which ends the run anyway).
   const gradientNorm = add(norm, mul(loss, 0));
-  const clip = maxGradientNorm > 0 ? minimum(div(maxGradientNorm, add(gradientNorm, 1e-6)), 1) : add(mul(gradientNorm, 0), 1);
+  const clip =
+    maxGradientNorm > 0 ? minimum(div(maxGradientNorm, add(gradientNorm, 1e-6)), 1) : add(mul(gradientNorm, 0), 1);
   const scale = div(clip, count);
   const first = mul(scale, 1 - beta1);
   const second = mul(mul(scale, scale), 1 - beta2);

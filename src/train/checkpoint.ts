@@ -67,7 +67,8 @@ export function listCheckpoints(out: string): readonly { readonly step: number; 
 export function removeUnfinished(out: string): void {
   const { training } = runPaths(out);
   if (!existsSync(training)) return;
-  for (const name of readdirSync(training)) if (unfinished.test(name)) rmSync(join(training, name), { recursive: true, force: true });
+  for (const name of readdirSync(training))
+    if (unfinished.test(name)) rmSync(join(training, name), { recursive: true, force: true });
 }
 
 /**
@@ -126,11 +127,15 @@ function momentEntries({ expAvg, expAvgSq }: Moments): [string, HostTensor][] {
 export function readCheckpoint(path: string, module: AnyModule): TrainingState {
   const file = join(path, "progress.json");
   const progress = progressSchema.safeParse(readJsonObject(file, { code: "checkpoint" }));
-  if (!progress.success) throw new TesseraError("checkpoint", `${file}: damaged, ${z.prettifyError(progress.error).replace(/\s+/g, " ")}`);
+  if (!progress.success)
+    throw new TesseraError("checkpoint", `${file}: damaged, ${z.prettifyError(progress.error).replace(/\s+/g, " ")}`);
   const optimizer = join(path, "optimizer.safetensors");
   return {
     weights: readParameters(join(path, "weights.safetensors"), module, ""),
-    moments: { expAvg: readParameters(optimizer, module, "exp_avg."), expAvgSq: readParameters(optimizer, module, "exp_avg_sq.") },
+    moments: {
+      expAvg: readParameters(optimizer, module, "exp_avg."),
+      expAvgSq: readParameters(optimizer, module, "exp_avg_sq."),
+    },
     progress: progress.data,
   };
 }

@@ -1,5 +1,5 @@
-import { closeSync } from "node:fs";
 import { createHash } from "node:crypto";
+import { closeSync } from "node:fs";
 import { messageOf, TesseraError } from "../core/errors.js";
 import { randomStream } from "../core/random-stream.js";
 import { openRegularFile, readFully } from "../hub/regular-file.js";
@@ -28,7 +28,8 @@ export function readTextFile(path: string): TextFile {
   let bytes: Uint8Array;
   try {
     if (size === 0) throw refuse("the file is empty, expected text");
-    if (size > longestText) throw refuse(`too long for one text, ${size} bytes (at most ${longestText}). Split it into several files`);
+    if (size > longestText)
+      throw refuse(`too long for one text, ${size} bytes (at most ${longestText}). Split it into several files`);
     bytes = new Uint8Array(size);
     readFully(fd, bytes, 0, path);
   } finally {
@@ -46,23 +47,24 @@ export function readTextFile(path: string): TextFile {
   return { path, text, bytes: size, sha256: createHash("sha256").update(bytes).digest("hex") };
 }
 
-/** Halves the range until one byte decides: a prefix decodes while `stream` may wait for the rest of a character. */
+/** Where the first character that is none begins: the range is halved, for a prefix of text is text, or a character short of it. */
 function firstInvalidByte(bytes: Uint8Array): number {
-  const valid = (length: number) => {
+  const valid = (length: number, stream: boolean) => {
     try {
-      new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, length), { stream: true });
+      new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, length), { stream });
       return true;
     } catch {
       return false;
     }
   };
-  let [good, bad] = [0, bytes.length + 1]; // a character that is cut off shows only at the end
+  let [good, bad] = [0, bytes.length + 1];
   while (bad - good > 1) {
     const middle = (good + bad) >> 1;
-    if (valid(middle)) good = middle;
+    if (valid(middle, true)) good = middle;
     else bad = middle;
   }
-  return Math.min(good, bytes.length - 1);
+  while (!valid(good, false)) good--;
+  return good;
 }
 
 /** How texts become token streams. */
@@ -91,7 +93,9 @@ export interface Corpus {
 
 /** The documents of a file. */
 export function documentsOf(text: string, separator: string | undefined): string[] {
-  return separator === undefined || separator === "" ? [text] : text.split(separator).filter((document) => document.trim() !== "");
+  return separator === undefined || separator === ""
+    ? [text]
+    : text.split(separator).filter((document) => document.trim() !== "");
 }
 
 /**
@@ -149,7 +153,9 @@ function tokenBuffer(vocabSize: number) {
     },
     append(more: readonly number[]) {
       if (length + more.length > ids.length) {
-        const grown = new (ids.constructor as Uint16ArrayConstructor | Int32ArrayConstructor)(Math.max(2 * ids.length, length + more.length));
+        const grown = new (ids.constructor as Uint16ArrayConstructor | Int32ArrayConstructor)(
+          Math.max(2 * ids.length, length + more.length),
+        );
         grown.set(ids);
         ids = grown;
       }

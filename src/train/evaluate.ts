@@ -28,12 +28,25 @@ export interface Evaluator extends Disposable {
  */
 export async function evaluator(
   runtime: Runtime,
-  { module, weights, objective, rows, threads }: { module: AnyModule; weights: Weights; objective: Objective; rows: number; threads?: number },
+  {
+    module,
+    weights,
+    objective,
+    rows,
+    threads,
+  }: { module: AnyModule; weights: Weights; objective: Objective; rows: number; threads?: number },
 ): Promise<Evaluator> {
   const params = new Map([...parametersOf(module)].map(([path, { shape }]) => [path, input(path, shape)]));
   const avals = objective.batch(rows);
-  const batch = Object.fromEntries(Object.entries(avals).map(([name, { shape, dtype }]) => [name, input(name, shape, dtype)]));
-  const { loss, count } = objective.loss(module, parameterTree(module, (path) => params.get(path)), batch, contexts());
+  const batch = Object.fromEntries(
+    Object.entries(avals).map(([name, { shape, dtype }]) => [name, input(name, shape, dtype)]),
+  );
+  const { loss, count } = objective.loss(
+    module,
+    parameterTree(module, (path) => params.get(path)),
+    batch,
+    contexts(),
+  );
   const graph = { inputs: [...params.values(), ...Object.values(batch)], outputs: [mul(loss, count), count] };
   const outputNames = ["loss_sum", "count"];
   const session = await compileGraph(runtime, graph, { outputNames, ...(threads === undefined ? {} : { threads }) });
@@ -41,10 +54,22 @@ export async function evaluator(
   const feeds = Object.fromEntries(
     Object.entries(avals).map(([name, { dtype, shape }]) => {
       const sizes = shape as readonly number[];
-      return [name, { dtype, shape: sizes, data: allocate(dtype, sizes.reduce((a, b) => a * b, 1)) }];
+      return [
+        name,
+        {
+          dtype,
+          shape: sizes,
+          data: allocate(
+            dtype,
+            sizes.reduce((a, b) => a * b, 1),
+          ),
+        },
+      ];
     }),
   );
-  const results = Object.fromEntries(outputNames.map((name) => [name, { dtype: "float32" as const, shape: [], data: new Float32Array(1) }]));
+  const results = Object.fromEntries(
+    outputNames.map((name) => [name, { dtype: "float32" as const, shape: [], data: new Float32Array(1) }]),
+  );
   const binding = session.bind({ ...Object.fromEntries(weights), ...feeds }, results);
   return {
     async evaluate(set) {

@@ -1,16 +1,17 @@
-import { writeFileAtomic } from "../hub/atomic-write.js";
+import { basename } from "node:path";
 import { TesseraError } from "../core/errors.js";
+import { writeFileAtomic } from "../hub/atomic-write.js";
 import { saveModel } from "../pretrained/save-model.js";
 import type { Weights } from "../pretrained/weights.js";
 import { nativeRuntime } from "../runtime/native.js";
 import type { Runtime } from "../runtime/session.js";
 import { listCheckpoints, type Progress, runPaths, writeCheckpoint } from "./checkpoint.js";
-import { type Evaluator, evaluator } from "./evaluate.js";
+import { evaluator } from "./evaluate.js";
 import { lossCurve } from "./loss-curve.js";
 import type { TrainingRun } from "./run.js";
 import { schedule } from "./schedule.js";
 import { trainStep } from "./train-step.js";
-import { type LogRecord, openLog } from "./training-log.js";
+import { openLog } from "./training-log.js";
 
 /** What happens while training. */
 export type TrainEvent =
@@ -69,14 +70,22 @@ export interface TrainResult {
  * @throws TesseraError `diverged` when a loss, a gradient or a weight is no longer finite; the checkpoints before stay. `io` when a
  *   file cannot be written
  */
-export async function train(run: TrainingRun, { onEvent = () => {}, signal, runtime = nativeRuntime() }: TrainOptions = {}): Promise<TrainResult> {
+export async function train(
+  run: TrainingRun,
+  { onEvent = () => {}, signal, runtime = nativeRuntime() }: TrainOptions = {},
+): Promise<TrainResult> {
   const { settings: s, model, objective, training, validation, state } = run;
   const paths = runPaths(s.out);
   const { weights, moments } = state;
   let { step, position, tokens, unlogged, best } = state.progress;
   const clock = stopwatch(state.progress.seconds);
   using log = openLog(paths.log, step);
-  const rateOf = schedule(s.schedule, { peak: s.learning_rate, floor: s.min_learning_rate, warmupSteps: s.warmup_steps, totalSteps: s.steps });
+  const rateOf = schedule(s.schedule, {
+    peak: s.learning_rate,
+    floor: s.min_learning_rate,
+    warmupSteps: s.warmup_steps,
+    totalSteps: s.steps,
+  });
   using compiled = await trainStep(runtime, {
     module: model.module,
     weights,
@@ -84,11 +93,25 @@ export async function train(run: TrainingRun, { onEvent = () => {}, signal, runt
     objective,
     batchSize: s.batch_size,
     microBatchSize: s.micro_batch_size,
-    optimizer: { beta1: s.beta1, beta2: s.beta2, epsilon: s.epsilon, weightDecay: s.weight_decay, maxGradientNorm: s.max_gradient_norm },
+    optimizer: {
+      beta1: s.beta1,
+      beta2: s.beta2,
+      epsilon: s.epsilon,
+      weightDecay: s.weight_decay,
+      maxGradientNorm: s.max_gradient_norm,
+    },
     seed: s.seed,
     threads: s.threads,
   });
-  using evaluation = validation && (await evaluator(runtime, { module: model.module, weights, objective, rows: s.micro_batch_size, threads: s.threads }));
+  using evaluation =
+    validation &&
+    (await evaluator(runtime, {
+      module: model.module,
+      weights,
+      objective,
+      rows: s.micro_batch_size,
+      threads: s.threads,
+    }));
 
   const diverged = (what: string) => {
     const good = listCheckpoints(s.out).at(-1);
@@ -103,7 +126,11 @@ export async function train(run: TrainingRun, { onEvent = () => {}, signal, runt
     if (s.keep === "latest" || best === null) publish();
     writeFileAtomic(paths.curve, lossCurve(log.records, titleOf(run)));
     log.sync();
-    const path = writeCheckpoint(s.out, { weights, moments, progress: { step, position, tokens, seconds: clock.seconds(), unlogged, best } }, s.keep_checkpoints);
+    const path = writeCheckpoint(
+      s.out,
+      { weights, moments, progress: { step, position, tokens, seconds: clock.seconds(), unlogged, best } },
+      s.keep_checkpoints,
+    );
     onEvent({ type: "checkpoint", step, path });
   };
 
@@ -113,14 +140,26 @@ export async function train(run: TrainingRun, { onEvent = () => {}, signal, runt
     const before = performance.now();
     const { loss, gradientNorm } = await compiled.run(step, learningRate);
     const tokensPerSecond = clock.pace((s.batch_size * s.context_length) / ((performance.now() - before) / 1000));
-    if (!Number.isFinite(loss)) throw diverged(`the loss became ${loss} in step ${step + 1}, gradient norm ${gradientNorm}`);
-    if (!Number.isFinite(gradientNorm)) throw diverged(`the gradient norm became ${gradientNorm} in step ${step + 1}, loss ${loss}`);
+    if (!Number.isFinite(loss))
+      throw diverged(`the loss became ${loss} in step ${step + 1}, gradient norm ${gradientNorm}`);
+    if (!Number.isFinite(gradientNorm))
+      throw diverged(`the gradient norm became ${gradientNorm} in step ${step + 1}, loss ${loss}`);
     step++;
     position += s.batch_size;
     tokens += s.batch_size * s.context_length;
     unlogged = { loss: unlogged.loss + loss, steps: unlogged.steps + 1 };
     const eta = ((s.steps - step) * s.batch_size * s.context_length) / tokensPerSecond;
-    onEvent({ type: "step", step, steps: s.steps, epoch: position / training.size, loss, learningRate, gradientNorm, tokensPerSecond, eta });
+    onEvent({
+      type: "step",
+      step,
+      steps: s.steps,
+      epoch: position / training.size,
+      loss,
+      learningRate,
+      gradientNorm,
+      tokensPerSecond,
+      eta,
+    });
 
     const due = (every: number) => step % every === 0 || step === s.steps;
     const seconds = () => round(clock.seconds(), 3);
@@ -157,3 +196,29 @@ export async function train(run: TrainingRun, { onEvent = () => {}, signal, runt
     seconds: clock.seconds(),
   };
 }
+
+/** Time spent, added to that of earlier sittings, and a running mean of speeds. */
+function stopwatch(earlier: number) {
+  const start = performance.now();
+  let mean: number | undefined;
+  return {
+    seconds: () => earlier + (performance.now() - start) / 1000,
+    pace(speed: number): number {
+      mean = mean === undefined ? speed : 0.9 * mean + 0.1 * speed;
+      return mean;
+    },
+  };
+}
+
+function firstNotFinite(weights: Weights): string | undefined {
+  for (const [path, { data }] of weights) if (!(data as Float32Array).every(Number.isFinite)) return path;
+  return undefined;
+}
+
+function titleOf({ settings, model, state }: TrainingRun): string {
+  const count = [...state.weights.values()].reduce((sum, { data }) => sum + data.length, 0);
+  const size = count >= 1e6 ? `${(count / 1e6).toFixed(1)}M` : `${Math.round(count / 1e3)}k`;
+  return `${basename(settings.out)} · ${model.family.modelType}, ${size} parameters`;
+}
+
+const round = (value: number, digits: number) => Number(value.toFixed(digits));

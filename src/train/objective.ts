@@ -2,7 +2,7 @@ import type { HostTensor } from "../core/host-tensor.js";
 import type { AnyModule } from "../core/module.js";
 import type { Aval, Tensor } from "../core/tensor.js";
 import { type Context, type SequenceContextOptions, sequenceContext } from "../nn/context.js";
-import { crossEntropy, type CrossEntropyOptions } from "../nn/losses.js";
+import { type CrossEntropyOptions, crossEntropy } from "../nn/losses.js";
 import { constant } from "../ops/constant.js";
 import { add, cast, equal, not } from "../ops/elementwise.js";
 import { sum } from "../ops/reduce.js";
@@ -35,12 +35,21 @@ export interface Objective<M extends AnyModule = AnyModule> {
  *
  * @param length tokens of a row
  */
-export function causalLanguageModeling(length: number, options: Omit<CrossEntropyOptions, "ignoreIndex"> = {}): Objective {
+export function causalLanguageModeling(
+  length: number,
+  options: Omit<CrossEntropyOptions, "ignoreIndex"> = {},
+): Objective {
   return {
-    batch: (rows) => ({ inputs: { dtype: "int64", shape: [rows, length] }, labels: { dtype: "int64", shape: [rows, length] } }),
+    batch: (rows) => ({
+      inputs: { dtype: "int64", shape: [rows, length] },
+      labels: { dtype: "int64", shape: [rows, length] },
+    }),
     loss(module, params, { inputs, labels }, context) {
       const logits: Tensor = module(params, inputs!, context({ batch: inputs!.shape[0]!, length })); // [b, t, v]
-      return { loss: crossEntropy(logits, labels!, options), count: sum(cast(not(equal(labels!, ignored)), "float32")) };
+      return {
+        loss: crossEntropy(logits, labels!, options),
+        count: sum(cast(not(equal(labels!, ignored)), "float32")),
+      };
     },
     leaveOut: ({ labels }, row) => void labels!.data.fill(BigInt(ignored) as never, row * length, (row + 1) * length),
   };

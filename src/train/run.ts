@@ -14,7 +14,14 @@ import { trainCharacterTokenizer } from "../text/character-tokenizer.js";
 import { loadTokenizer, saveTokenizer } from "../text/load-tokenizer.js";
 import type { LoadedTokenizer } from "../text/tokenizer-from-json.js";
 import { trainByteLevelBpe } from "../text/train-bpe.js";
-import { listCheckpoints, readCheckpoint, removeUnfinished, runPaths, type TrainingState, writeCheckpoint } from "./checkpoint.js";
+import {
+  listCheckpoints,
+  readCheckpoint,
+  removeUnfinished,
+  runPaths,
+  type TrainingState,
+  writeCheckpoint,
+} from "./checkpoint.js";
 import { documentsOf, encodeCorpus, readTextFile, type TextFile } from "./corpus.js";
 import type { EvaluationSet } from "./evaluate.js";
 import { causalLanguageModeling, type Objective } from "./objective.js";
@@ -55,8 +62,10 @@ export interface PrepareOptions {
 export async function startRun(given: TrainSettings, options: PrepareOptions = {}): Promise<TrainingRun> {
   const { out, from } = given;
   const paths = runPaths(out);
-  if (existsSync(paths.run)) throw new TesseraError("argument", `${out}: there is a run already. Resume it, or choose another folder`);
-  if (existsSync(join(out, "config.json"))) throw new TesseraError("argument", `${out}: there is a model already. Choose another folder`);
+  if (existsSync(paths.run))
+    throw new TesseraError("argument", `${out}: there is a run already. Resume it, or choose another folder`);
+  if (existsSync(join(out, "config.json")))
+    throw new TesseraError("argument", `${out}: there is a model already. Choose another folder`);
   const files = given.data.map(readTextFile);
   const loaded = from === null ? undefined : loadModel(from);
   const tokenizer = await tokenizerFor(given, files, options);
@@ -65,7 +74,13 @@ export async function startRun(given: TrainSettings, options: PrepareOptions = {
   const data = encode({ ...given, context_length }, files, tokenizer, options);
   requireVocabulary(model, tokenizer, given);
   const settings = decide({ ...given, context_length }, data.training.size);
-  const zeros = () => new Map([...model.weights].map(([path, { dtype, shape, data }]) => [path, { dtype, shape, data: new Float32Array(data.length) }]));
+  const zeros = () =>
+    new Map(
+      [...model.weights].map(([path, { dtype, shape, data }]) => [
+        path,
+        { dtype, shape, data: new Float32Array(data.length) },
+      ]),
+    );
   const state: TrainingState = {
     weights: model.weights,
     moments: { expAvg: zeros(), expAvgSq: zeros() },
@@ -90,6 +105,7 @@ export async function startRun(given: TrainSettings, options: PrepareOptions = {
     config: model.rawConfig,
     architecture: model.architecture,
     generation: model.generation,
+    generationExtra: model.generationExtra,
   };
   writeFileAtomic(paths.run, `${JSON.stringify(record, null, 2)}\n`);
   return { settings, model, tokenizer, state, ...data, warnings: warningsOf(model, settings, data.training.size) };
@@ -97,8 +113,26 @@ export async function startRun(given: TrainSettings, options: PrepareOptions = {
 
 /** Settings that may change when a run goes on; `data` only where the files lie. */
 const changeable = new Set<keyof TrainSettings>([
-  ...(["data", "steps", "learning_rate", "min_learning_rate", "schedule", "warmup_steps", "weight_decay", "max_gradient_norm"] as const),
-  ...(["threads", "log_every", "eval_every", "eval_windows", "checkpoint_every", "keep_checkpoints", "keep", "dtype"] as const),
+  ...([
+    "data",
+    "steps",
+    "learning_rate",
+    "min_learning_rate",
+    "schedule",
+    "warmup_steps",
+    "weight_decay",
+    "max_gradient_norm",
+  ] as const),
+  ...([
+    "threads",
+    "log_every",
+    "eval_every",
+    "eval_windows",
+    "checkpoint_every",
+    "keep_checkpoints",
+    "keep",
+    "dtype",
+  ] as const),
 ]);
 
 /**
@@ -109,13 +143,19 @@ const changeable = new Set<keyof TrainSettings>([
  * @throws TesseraError `config` for a setting that cannot change, `data` when the text is not the same, `checkpoint` or `io` when
  *   the folder holds no run or is damaged
  */
-export async function resumeRun(out: string, overrides: Partial<TrainSettings> = {}, options: PrepareOptions = {}): Promise<TrainingRun> {
+export async function resumeRun(
+  out: string,
+  overrides: Partial<TrainSettings> = {},
+  options: PrepareOptions = {},
+): Promise<TrainingRun> {
   const paths = runPaths(out);
-  if (!existsSync(paths.run)) throw new TesseraError("checkpoint", `${out}: there is no run to resume (no ${paths.run})`);
+  if (!existsSync(paths.run))
+    throw new TesseraError("checkpoint", `${out}: there is no run to resume (no ${paths.run})`);
   const record = readRecord(paths.run);
   const changes = Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined));
   const fixed = Object.keys(changes).filter((key) => !changeable.has(key as keyof TrainSettings));
-  if (fixed.length > 0) throw new TesseraError("config", `${out}: ${fixed.join(", ")} cannot change once a run has started`);
+  if (fixed.length > 0)
+    throw new TesseraError("config", `${out}: ${fixed.join(", ")} cannot change once a run has started`);
   const settings = parseTrainSettings({ ...record.settings, ...changes, out }, paths.run, {}) as RunSettings;
 
   removeUnfinished(out);
@@ -123,7 +163,8 @@ export async function resumeRun(out: string, overrides: Partial<TrainSettings> =
   if (!checkpoint) throw new TesseraError("checkpoint", `${paths.training}: there is no checkpoint to resume from`);
   const described = describeModel({ ...record.config, architectures: [record.architecture] }, paths.run);
   const state = readCheckpoint(checkpoint.path, described.module);
-  const model = { ...described, rawConfig: record.config, weights: state.weights, generation: record.generation };
+  const { config: rawConfig, generation, generationExtra } = record;
+  const model = { ...described, rawConfig, weights: state.weights, generation, generationExtra };
   const files = settings.data.map(readTextFile);
   requireSameFiles(files, record.files);
   const tokenizer = await loadTokenizer(out);
@@ -139,38 +180,66 @@ interface RunRecord {
   readonly config: Readonly<Record<string, unknown>>;
   readonly architecture: string;
   readonly generation: GenerationConfig;
+  readonly generationExtra: Readonly<Record<string, unknown>>;
 }
 
 function readRecord(path: string): RunRecord {
   const record = readJsonObject(path, { code: "checkpoint" });
-  if (record.version === 1 && isObject(record.settings) && isObject(record.config) && isObject(record.generation) && Array.isArray(record.files))
+  if (
+    record.version === 1 &&
+    isObject(record.settings) &&
+    isObject(record.config) &&
+    isObject(record.generation) &&
+    isObject(record.generationExtra) &&
+    Array.isArray(record.files)
+  )
     return record as unknown as RunRecord;
-  throw new TesseraError("checkpoint", `${path}: not the record of a run, or of another version (${quote(record.version)} vs 1)`);
+  throw new TesseraError(
+    "checkpoint",
+    `${path}: not the record of a run, or of another version (${quote(record.version)} vs 1)`,
+  );
 }
 
 function requireSameFiles(files: readonly TextFile[], before: RunRecord["files"]): void {
   if (files.length !== before.length)
-    throw new TesseraError("data", `${namesOf(files)}: the run began with ${before.length} files, got ${files.length} (${before.length} vs ${files.length})`);
+    throw new TesseraError(
+      "data",
+      `${namesOf(files)}: the run began with ${before.length} files, got ${files.length} (${before.length} vs ${files.length})`,
+    );
   files.forEach(({ path, bytes, sha256 }, i) => {
     if (sha256 !== before[i]!.sha256)
-      throw new TesseraError("data", `${path}: the file is not what the run began with, ${before[i]!.bytes} bytes then, ${bytes} now (SHA-256 ${before[i]!.sha256.slice(0, 12)} vs ${sha256.slice(0, 12)})`);
+      throw new TesseraError(
+        "data",
+        `${path}: the file is not what the run began with, ${before[i]!.bytes} bytes then, ${bytes} now (SHA-256 ${before[i]!.sha256.slice(0, 12)} vs ${sha256.slice(0, 12)})`,
+      );
   });
 }
 
 // --- preparing --------------------------------------------------------------------------------------------------------
 
-async function tokenizerFor({ from, tokenizer, vocab_size, separator }: TrainSettings, files: readonly TextFile[], { onProgress }: PrepareOptions): Promise<LoadedTokenizer> {
+async function tokenizerFor(
+  { from, tokenizer, vocab_size, separator }: TrainSettings,
+  files: readonly TextFile[],
+  { onProgress }: PrepareOptions,
+): Promise<LoadedTokenizer> {
   if (from !== null) return loadTokenizer(from);
   const texts = files.flatMap(({ text }) => documentsOf(text, separator ?? undefined));
   if (tokenizer === "characters") return trainCharacterTokenizer(texts);
   if (tokenizer !== null && tokenizer !== "bpe") return loadTokenizer(tokenizer);
-  return trainByteLevelBpe(texts, { vocabSize: vocab_size, onProgress: (merges, of) => onProgress?.("tokenizer", merges / of) });
+  return trainByteLevelBpe(texts, {
+    vocabSize: vocab_size,
+    onProgress: (merges, of) => onProgress?.("tokenizer", merges / of),
+  });
 }
 
 function freshModel(settings: TrainSettings, tokenizer: LoadedTokenizer): LanguageModel {
   const family = familyOf(settings.model, "model");
   const { bos, eos, pad } = tokenizer.specialTokens;
-  const tokens = { bos_token_id: bos ?? null, eos_token_id: eos ?? null, ...(pad === undefined ? {} : { pad_token_id: pad }) };
+  const tokens = {
+    bos_token_id: bos ?? null,
+    eos_token_id: eos ?? null,
+    ...(pad === undefined ? {} : { pad_token_id: pad }),
+  };
   const sizes = {
     vocabSize: tokenizer.vocabSize,
     contextLength: settings.context_length ?? 128,
@@ -180,11 +249,17 @@ function freshModel(settings: TrainSettings, tokenizer: LoadedTokenizer): Langua
     dropout: settings.dropout,
   };
   const architecture = Object.keys(family.architectures)[0]!;
-  const rawConfig = { ...family.fresh(sizes), ...tokens, ...settings.model_config, model_type: family.modelType, architectures: [architecture] };
+  const rawConfig = {
+    ...family.fresh(sizes),
+    ...tokens,
+    ...settings.model_config,
+    model_type: family.modelType,
+    architectures: [architecture],
+  };
   const model = describeModel(rawConfig, "model_config");
   if (model.warnings.length > 0) throw new TesseraError("config", model.warnings.join("; "));
   const generation = Object.fromEntries(Object.entries(tokens).filter(([, id]) => id !== null)) as GenerationConfig;
-  return { ...model, weights: initialize(model.module, settings.seed), generation };
+  return { ...model, weights: initialize(model.module, settings.seed), generation, generationExtra: {} };
 }
 
 function contextLength({ context_length, from }: TrainSettings, { facts }: LanguageModel): number {
@@ -196,12 +271,20 @@ function contextLength({ context_length, from }: TrainSettings, { facts }: Langu
 
 function requireVocabulary({ facts }: LanguageModel, { vocabSize }: LoadedTokenizer, { from }: TrainSettings): void {
   if (vocabSize > facts.vocabSize)
-    throw new TesseraError("tokenizer", `${from ?? "tokenizer"}: it has more tokens than the model, ${vocabSize} vs ${facts.vocabSize}`);
+    throw new TesseraError(
+      "tokenizer",
+      `${from ?? "tokenizer"}: it has more tokens than the model, ${vocabSize} vs ${facts.vocabSize}`,
+    );
 }
 
 type DataSettings = TrainSettings & { readonly context_length: number };
 
-function encode(settings: DataSettings, files: readonly TextFile[], tokenizer: LoadedTokenizer, { onProgress }: PrepareOptions) {
+function encode(
+  settings: DataSettings,
+  files: readonly TextFile[],
+  tokenizer: LoadedTokenizer,
+  { onProgress }: PrepareOptions,
+) {
   const { separator, end_of_text, validation, validation_split, seed, context_length } = settings;
   const corpus = encodeCorpus(files, tokenizer, {
     separator: separator ?? undefined,
@@ -215,7 +298,10 @@ function encode(settings: DataSettings, files: readonly TextFile[], tokenizer: L
   return {
     objective: causalLanguageModeling(context_length),
     training: trainingWindows(corpus.training, context_length, seed, `${where}: training part`),
-    validation: validation === 0 ? undefined : evaluationWindows(corpus.validation, context_length, settings.eval_windows, `${where}: validation part`),
+    validation:
+      validation === 0
+        ? undefined
+        : evaluationWindows(corpus.validation, context_length, settings.eval_windows, `${where}: validation part`),
   };
 }
 
@@ -240,7 +326,12 @@ function decide(settings: DataSettings, windows: number): RunSettings {
 
 function warningsOf(model: LanguageModel, { steps, batch_size }: RunSettings, windows: number): string[] {
   const epochs = (steps * batch_size) / windows;
-  const many = epochs > 100 ? [`the training text is seen ${Math.round(epochs)} times, ${windows} windows and ${steps} steps of ${batch_size}`] : [];
+  const many =
+    epochs > 100
+      ? [
+          `the training text is seen ${Math.round(epochs)} times, ${windows} windows and ${steps} steps of ${batch_size}`,
+        ]
+      : [];
   return [...model.warnings, ...many];
 }
 

@@ -41,9 +41,11 @@ export const decayNames = Object.keys(decays) as readonly Decay[];
  */
 export function schedule(decay: Decay, { peak, floor = 0, warmupSteps = 0, totalSteps }: ScheduleOptions): Schedule {
   for (const [name, rate] of Object.entries({ peak, floor }))
-    if (!(Number.isFinite(rate) && rate >= 0)) throw new TesseraError("argument", `schedule: ${name} must be a rate ≥ 0, got ${rate}`);
+    if (!(Number.isFinite(rate) && rate >= 0))
+      throw new TesseraError("argument", `schedule: ${name} must be a rate ≥ 0, got ${rate}`);
   for (const [name, steps] of Object.entries({ warmupSteps, totalSteps }))
-    if (!(Number.isSafeInteger(steps) && steps >= 0)) throw new TesseraError("argument", `schedule: ${name} must be a whole number ≥ 0, got ${steps}`);
+    if (!(Number.isSafeInteger(steps) && steps >= 0))
+      throw new TesseraError("argument", `schedule: ${name} must be a whole number ≥ 0, got ${steps}`);
   const length = Math.max(1, totalSteps - warmupSteps);
   return (step) => {
     if (step < warmupSteps) return (peak * (step + 1)) / warmupSteps;

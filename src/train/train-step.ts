@@ -5,9 +5,9 @@ import { type AnyModule, parametersOf, parameterTree } from "../core/module.js";
 import type { Graph } from "../core/primitive.js";
 import { randomStream } from "../core/random-stream.js";
 import { type Aval, input, type Tensor } from "../core/tensor.js";
+import { full } from "../ops/constant.js";
 import { add, mul } from "../ops/elementwise.js";
 import { reshape, slice } from "../ops/shape.js";
-import { full } from "../ops/constant.js";
 import type { Weights } from "../pretrained/weights.js";
 import { compileGraph } from "../runtime/compile.js";
 import type { Binding, Runtime, Session } from "../runtime/session.js";
@@ -81,10 +81,15 @@ export async function trainStep(runtime: Runtime, options: TrainStepOptions): Pr
   const { module, weights, objective, batchSize, microBatchSize = batchSize, optimizer = {}, seed = 0 } = options;
   const pieces = batchSize / microBatchSize;
   if (!(Number.isSafeInteger(pieces) && pieces > 0))
-    throw new TesseraError("argument", `trainStep: a micro-batch of ${microBatchSize} rows does not divide a batch of ${batchSize}`);
+    throw new TesseraError(
+      "argument",
+      `trainStep: a micro-batch of ${microBatchSize} rows does not divide a batch of ${batchSize}`,
+    );
   const inRuns = pieces > 1 && (options.accumulation ?? "runs") === "runs";
   const moments = options.moments ?? { expAvg: zerosLike(weights), expAvgSq: zerosLike(weights) };
-  const batch = Object.fromEntries(Object.entries(objective.batch(batchSize)).map(([name, aval]) => [name, host(aval)]));
+  const batch = Object.fromEntries(
+    Object.entries(objective.batch(batchSize)).map(([name, aval]) => [name, host(aval)]),
+  );
   const keys = host({ dtype: "int32", shape: [pieces, 2] });
   const scalars = { slope: scalar(), offset: scalar(), keep: scalar() };
   const results = { loss: scalar(), gradient_norm: scalar() };
@@ -109,13 +114,22 @@ export async function trainStep(runtime: Runtime, options: TrainStepOptions): Pr
   try {
     if (!inRuns) {
       const bind = await compile(traceStep(module, objective, microBatchSize, pieces, optimizer));
-      runs.push(bind({ ...named(state), ...batch, dropout_keys: keys, ...scalars }, { ...results, ...next(named(state)) }));
+      runs.push(
+        bind({ ...named(state), ...batch, dropout_keys: keys, ...scalars }, { ...results, ...next(named(state)) }),
+      );
     } else {
       sums = { ...named({ gradients: zerosLike(weights) }), loss_sum: scalar(), count: scalar() };
       const micro = await compile(traceMicroStep(module, objective, microBatchSize));
       for (let i = 0; i < pieces; i++) {
-        const rows = Object.entries(batch).map(([name, tensor]) => [name, rowsOf(tensor, i * microBatchSize, microBatchSize)] as const);
-        runs.push(micro({ ...named({ weights }), ...Object.fromEntries(rows), dropout_keys: rowsOf(keys, i, 1), ...sums }, next(sums)));
+        const rows = Object.entries(batch).map(
+          ([name, tensor]) => [name, rowsOf(tensor, i * microBatchSize, microBatchSize)] as const,
+        );
+        runs.push(
+          micro(
+            { ...named({ weights }), ...Object.fromEntries(rows), dropout_keys: rowsOf(keys, i, 1), ...sums },
+            next(sums),
+          ),
+        );
       }
       const update = await compile(traceUpdate(module, optimizer));
       runs.push(update({ ...named(state), ...sums, ...scalars }, { ...results, ...next(named(state)) }));
@@ -130,7 +144,8 @@ export async function trainStep(runtime: Runtime, options: TrainStepOptions): Pr
     moments,
     batch,
     async run(step, learningRate) {
-      for (const [name, value] of Object.entries(adamWScalars(step, learningRate, optimizer))) scalars[name as keyof typeof scalars].data[0] = value;
+      for (const [name, value] of Object.entries(adamWScalars(step, learningRate, optimizer)))
+        scalars[name as keyof typeof scalars].data[0] = value;
       const random = randomStream(seed, `dropout ${step}`); // a function of seed and step: there is no state to save
       for (let i = 0; i < keys.data.length; i++) keys.data[i] = random.int32();
       for (const sum of Object.values(sums)) sum.data.fill(0 as never);
@@ -193,13 +208,23 @@ interface Sums {
   readonly gradients: ReadonlyMap<string, Tensor>;
 }
 
-function sumsOf(module: AnyModule, objective: Objective, weights: ReadonlyMap<string, Tensor>, batch: Readonly<Record<string, Tensor>>, key: Tensor): Sums {
+function sumsOf(
+  module: AnyModule,
+  objective: Objective,
+  weights: ReadonlyMap<string, Tensor>,
+  batch: Readonly<Record<string, Tensor>>,
+  key: Tensor,
+): Sums {
   const tree = parameterTree(module, (path) => weights.get(path));
   const { loss, count } = objective.loss(module, tree, batch, contexts(key));
   const parameters = [...weights.values()];
   // The gradient of the sum, loss · count; the count depends on no parameter.
   const gradients = pullback([loss], [count], parameters).map((g, i) => g ?? full(parameters[i]!.shape, 0));
-  return { loss: mul(loss, count), count, gradients: new Map([...weights.keys()].map((path, i) => [path, gradients[i]!])) };
+  return {
+    loss: mul(loss, count),
+    count,
+    gradients: new Map([...weights.keys()].map((path, i) => [path, gradients[i]!])),
+  };
 }
 
 function addSums(a: Sums, b: Sums): Sums {
@@ -211,7 +236,13 @@ const inputsOf = (batch: Readonly<Record<string, Aval>>) =>
   Object.fromEntries(Object.entries(batch).map(([name, { shape, dtype }]) => [name, input(name, shape, dtype)]));
 
 /** Everything: forward and backward of each piece, then the update. */
-function traceStep(module: AnyModule, objective: Objective, rows: number, pieces: number, optimizer: AdamWOptions): Traced {
+function traceStep(
+  module: AnyModule,
+  objective: Objective,
+  rows: number,
+  pieces: number,
+  optimizer: AdamWOptions,
+): Traced {
   const weights = stateInputs(module, "weights");
   const batch = inputsOf(objective.batch(rows * pieces));
   const keys = input("dropout_keys", [pieces, 2], "int32");
@@ -229,21 +260,44 @@ function traceMicroStep(module: AnyModule, objective: Objective, rows: number): 
   const weights = stateInputs(module, "weights");
   const batch = inputsOf(objective.batch(rows));
   const keys = input("dropout_keys", [1, 2], "int32");
-  const before: Sums = { loss: input("loss_sum", []), count: input("count", []), gradients: stateInputs(module, "gradients") };
+  const before: Sums = {
+    loss: input("loss_sum", []),
+    count: input("count", []),
+    gradients: stateInputs(module, "gradients"),
+  };
   const after = addSums(before, sumsOf(module, objective, weights, batch, reshape(keys, [2])));
-  const inputs = [...weights.values(), ...Object.values(batch), keys, before.loss, before.count, ...before.gradients.values()];
+  const inputs = [
+    ...weights.values(),
+    ...Object.values(batch),
+    keys,
+    before.loss,
+    before.count,
+    ...before.gradients.values(),
+  ];
   return traced(inputs, next({ loss_sum: after.loss, count: after.count, ...named({ gradients: after.gradients }) }));
 }
 
 /** The update from the sums. */
 function traceUpdate(module: AnyModule, optimizer: AdamWOptions): Traced {
   const weights = stateInputs(module, "weights");
-  const sums: Sums = { loss: input("loss_sum", []), count: input("count", []), gradients: stateInputs(module, "gradients") };
+  const sums: Sums = {
+    loss: input("loss_sum", []),
+    count: input("count", []),
+    gradients: stateInputs(module, "gradients"),
+  };
   const update = updateOf(module, weights, sums, optimizer);
-  return traced([...weights.values(), sums.loss, sums.count, ...sums.gradients.values(), ...update.inputs], update.outputs);
+  return traced(
+    [...weights.values(), sums.loss, sums.count, ...sums.gradients.values(), ...update.inputs],
+    update.outputs,
+  );
 }
 
-function updateOf(module: AnyModule, weights: ReadonlyMap<string, Tensor>, { loss, count, gradients }: Sums, optimizer: AdamWOptions) {
+function updateOf(
+  module: AnyModule,
+  weights: ReadonlyMap<string, Tensor>,
+  { loss, count, gradients }: Sums,
+  optimizer: AdamWOptions,
+) {
   const expAvg = stateInputs(module, "expAvg");
   const expAvgSq = stateInputs(module, "expAvgSq");
   const scalars = { slope: input("slope", []), offset: input("offset", []), keep: input("keep", []) };
@@ -267,7 +321,14 @@ function updateOf(module: AnyModule, weights: ReadonlyMap<string, Tensor>, { los
 
 function host({ dtype, shape }: Aval): HostTensor {
   const sizes = shape as readonly number[];
-  return { dtype, shape: sizes, data: allocate(dtype, sizes.reduce((a, b) => a * b, 1)) };
+  return {
+    dtype,
+    shape: sizes,
+    data: allocate(
+      dtype,
+      sizes.reduce((a, b) => a * b, 1),
+    ),
+  };
 }
 
 const scalar = () => host({ dtype: "float32", shape: [] });

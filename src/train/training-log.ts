@@ -76,7 +76,9 @@ function readRecords(path: string): LogRecord[] {
   return text.split("\n").flatMap((line) => {
     try {
       const record: LogRecord = JSON.parse(line);
-      return Number.isSafeInteger(record.step) && (record.type === "train" || record.type === "evaluation") ? [record] : [];
+      return Number.isSafeInteger(record.step) && (record.type === "train" || record.type === "evaluation")
+        ? [record]
+        : [];
     } catch {
       return []; // cut short
     }

@@ -72,10 +72,19 @@ export function evaluationWindows(tokens: Tokens, length: number, most: number, 
 
 function requireWindow(tokens: Tokens, length: number, where: string): void {
   if (tokens.length < length + 1)
-    throw new TesseraError("data", `${where}: too little text, ${tokens.length} tokens for windows of ${length} and the token after (${tokens.length} vs ${length + 1})`);
+    throw new TesseraError(
+      "data",
+      `${where}: too little text, ${tokens.length} tokens for windows of ${length} and the token after (${tokens.length} vs ${length + 1})`,
+    );
 }
 
-function writeWindow(tokens: Tokens, start: number, length: number, { inputs, labels }: Readonly<Record<string, HostTensor>>, row: number): void {
+function writeWindow(
+  tokens: Tokens,
+  start: number,
+  length: number,
+  { inputs, labels }: Readonly<Record<string, HostTensor>>,
+  row: number,
+): void {
   const xs = inputs!.data as BigInt64Array;
   const ys = labels!.data as BigInt64Array;
   for (let i = 0; i < length; i++) {

@@ -14,11 +14,17 @@ export interface CompiledGraph extends Disposable {
 }
 
 /** Verifies a graph and compiles it for the native runtime, on one thread. */
-export async function compileGraph(graph: Graph, options: EmitOptions = {}): Promise<CompiledGraph> {
-  const session = await nativeRuntime().compile(emitOnnx(verify(graph), options), { threads: 1 });
+export function compileGraph(graph: Graph, options: EmitOptions = {}): Promise<CompiledGraph> {
+  return compileModel(emitOnnx(verify(graph), options));
+}
+
+/** Compiles a serialized model for the native runtime, on one thread. */
+export async function compileModel(model: Uint8Array): Promise<CompiledGraph> {
+  const session = await nativeRuntime().compile(model, { threads: 1 });
   return {
     async run(values) {
-      const results = await session.run(Object.fromEntries(session.inputs.map(({ name }) => [name, of(values, name)])));
+      const inputs = session.inputs.map(({ name }) => [name, of(values, name)]);
+      const results = await session.run(Object.fromEntries(inputs));
       return session.outputs.map(({ name }) => results[name]!);
     },
     [Symbol.dispose]: () => session.dispose(),

@@ -1,0 +1,251 @@
+import { join } from "node:path";
+import { type Command, Option } from "commander";
+import { TesseraError } from "../core/errors.js";
+import type { TrainEvent, TrainSettings } from "../train/index.js";
+import { real, whole } from "./options.js";
+
+/** A setting of a run as a flag: what it takes on the command line. */
+type Kind = "whole" | "real" | "text" | "json" | "yes-no" | readonly string[];
+
+/**
+ * The settings that are flags. What each means, its bounds and its default are in `train/settings.ts`, which `tessera train --help`
+ * does not load for the sake of starting fast; `settings.test.ts` holds the two against each other.
+ */
+export const trainFlags: Readonly<Record<Exclude<keyof TrainSettings, "data" | "out">, readonly [Kind, string]>> = {
+  from: ["text", "fine-tune this model folder; its sizes and tokenizer are kept"],
+  model: ["text", "family of a model from scratch: gpt2, rnn-lm, feed-forward-lm, gpt3 (default gpt2)"],
+  layers: ["whole", "blocks (default 4)"],
+  heads: ["whole", "attention heads (default 4)"],
+  d: ["whole", "model size (default 256)"],
+  dropout: ["real", "dropout (default 0.1)"],
+  model_config: ["json", "further fields of config.json, as JSON"],
+  tokenizer: ["text", "a tokenizer.json, a model's folder, bpe or characters (default bpe, trained on the data)"],
+  vocab_size: ["whole", "tokens of a bpe tokenizer that is trained on the data (default 4096)"],
+  separator: ["text", "text between the documents of a file (default: a file is a document)"],
+  end_of_text: ["yes-no", "set the end token after every document (default true)"],
+  context_length: ["whole", "tokens seen at once (default 128)"],
+  validation: ["real", "share of the text kept for validation (default 0.05)"],
+  validation_split: [["tail", "documents"], "what is kept: the end of the text, or documents by chance (default tail)"],
+  steps: ["whole", "updates (default 1000)"],
+  epochs: ["real", "times through the text, instead of steps"],
+  batch_size: ["whole", "windows in a step (default 16)"],
+  micro_batch_size: ["whole", "windows processed at a time, dividing the batch (default: all)"],
+  learning_rate: ["real", "highest rate (default 1e-3; 1e-4 when fine-tuning)"],
+  min_learning_rate: ["real", "rate at the end (default: a tenth)"],
+  schedule: [["cosine", "linear", "constant"], "how the rate falls after the warm-up (default cosine)"],
+  warmup_steps: ["whole", "steps over which the rate rises (default: a twentieth, at most 200)"],
+  beta1: ["real", "AdamW's decay of the mean (default 0.9)"],
+  beta2: ["real", "AdamW's decay of the mean square (default 0.95)"],
+  epsilon: ["real", "AdamW's epsilon (default 1e-8)"],
+  weight_decay: ["real", "decay of matrices and embeddings (default 0.1)"],
+  max_gradient_norm: ["real", "larger gradients are scaled down to it; 0: no clipping (default 1)"],
+  seed: ["whole", "decides weights, order and dropout (default 0)"],
+  threads: ["whole", "processor threads (default: one a core)"],
+  log_every: ["whole", "steps between lines of the log (default 10)"],
+  eval_every: ["whole", "steps between evaluations (default: a twentieth)"],
+  eval_windows: ["whole", "most windows of an evaluation (default 256)"],
+  checkpoint_every: ["whole", "steps between checkpoints (default: as evaluations)"],
+  keep_checkpoints: ["whole", "checkpoints that stay (default 2)"],
+  keep: [["latest", "best"], "which weights become the model (default latest)"],
+  dtype: [["float32", "float16", "bfloat16"], "element type of the model on disk (default float32)"],
+};
+
+interface Flags extends Readonly<Record<string, unknown>> {
+  readonly out?: string;
+  readonly config?: string;
+  readonly resume?: string;
+  readonly json?: boolean;
+}
+
+/** `tessera train`. */
+export function addTrain(program: Command): void {
+  const train = program
+    .command("train")
+    .description("train a model on text files, from scratch or from a checkpoint")
+    .argument("[files...]", "UTF-8 text files")
+    .option("--out <folder>", "folder for the model and the state of the run")
+    .option("--config <file>", "JSON file of settings, named as the flags with _ for -; flags win")
+    .option("--resume <folder>", "go on with an interrupted run; settings of its course may change")
+    .option("--json", "print events as JSON lines instead of a progress line");
+  for (const [name, [kind, description]] of Object.entries(trainFlags)) train.addOption(flagOf(name, kind, description));
+  train
+    .addHelpText(
+      "after",
+      `
+Ctrl-C finishes the step, saves and ends; tessera train --resume goes on, to the same weights bit for bit.
+
+Examples:
+  tessera train corpus.txt --out my-model
+  tessera train poems.txt --out verse --tokenizer characters --layers 6 --d 192 --steps 3000
+  tessera train corpus.txt --model rnn-lm --model-config '{"cell":"gru"}' --out my-gru
+  tessera train --resume my-model`,
+    )
+    .action(run);
+}
+
+const flagName = (setting: string) => `--${setting.replaceAll("_", "-")}`;
+
+function flagOf(name: string, kind: Kind, description: string): Option {
+  const flag = flagName(name);
+  const readers: Readonly<Record<string, (text: string) => unknown>> = {
+    whole: whole(flag),
+    real: real(flag),
+    text: (text) => text,
+    json: (text) => {
+      try {
+        return JSON.parse(text);
+      } catch {
+        throw new TesseraError("argument", `${flag}: must be JSON, got ${JSON.stringify(text.slice(0, 80))}`);
+      }
+    },
+    "yes-no": (text) => {
+      if (text !== "true" && text !== "false") throw new TesseraError("argument", `${flag}: must be true or false, got ${JSON.stringify(text.slice(0, 80))}`);
+      return text === "true";
+    },
+  };
+  const words = typeof kind === "string" ? undefined : kind;
+  const placeholder = words ? words.join("|") : { whole: "n", real: "x", text: "text", json: "object", "yes-no": "true|false" }[kind as "text"];
+  return new Option(`${flag} <${placeholder}>`, description).argParser(readers[words ? "text" : (kind as string)]!);
+}
+
+async function run(files: string[], flags: Flags): Promise<void> {
+  const { parseTrainSettings, readTrainSettings, resumeRun, startRun, train } = await import("../train/index.js");
+  const { out, config, resume, json = false } = flags;
+  const chosen: Record<string, unknown> = {};
+  for (const name of Object.keys(trainFlags)) {
+    const value = flags[name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase())];
+    if (value !== undefined) chosen[name] = value;
+  }
+  if (files.length > 0) chosen.data = files;
+  if (resume !== undefined && (out !== undefined || config !== undefined))
+    throw new TesseraError("argument", "--resume: a run goes on in its own folder with its own settings; leave out --out and --config");
+  if (resume === undefined && out !== undefined) chosen.out = out;
+
+  const started = performance.now();
+  const screen = json ? jsonLines() : progressLine();
+  const prepared = { onProgress: (stage: "tokenizer" | "encoding", done: number) => screen.stage(stage === "tokenizer" ? "training the tokenizer" : "encoding", done) };
+  const settings = () => (config === undefined ? parseTrainSettings(chosen, "train") : readTrainSettings(config, chosen));
+  const ready = resume === undefined ? await startRun(settings(), prepared) : await resumeRun(resume, chosen, prepared);
+  for (const warning of ready.warnings) console.error(`warning: ${warning}`);
+
+  const { settings: s, model, training, state } = ready;
+  const parameters = [...state.weights.values()].reduce((n, { data }) => n + data.length, 0);
+  screen.begin({
+    model: model.family.modelType,
+    parameters,
+    vocabSize: ready.tokenizer.vocabSize,
+    windows: training.size,
+    contextLength: s.context_length,
+    steps: s.steps,
+    startedAt: state.progress.step,
+    preparation: (performance.now() - started) / 1000,
+  });
+
+  const controller = new AbortController();
+  const stop = () => {
+    if (controller.signal.aborted) process.exit(130); // asked twice: the last checkpoint stays
+    controller.abort();
+    screen.stopping();
+  };
+  process.on("SIGINT", stop);
+  process.on("SIGTERM", stop);
+  try {
+    const result = await train(ready, { onEvent: screen.event, signal: controller.signal });
+    screen.end({ ...result, out: s.out, curve: join(s.out, "training", "loss.svg") });
+    if (result.status === "interrupted") process.exitCode = 130;
+  } finally {
+    process.off("SIGINT", stop);
+    process.off("SIGTERM", stop);
+  }
+}
+
+/** What the screen shows before training. */
+interface Beginning {
+  readonly model: string;
+  readonly parameters: number;
+  readonly vocabSize: number;
+  readonly windows: number;
+  readonly contextLength: number;
+  readonly steps: number;
+  readonly startedAt: number;
+  readonly preparation: number;
+}
+
+interface Ending {
+  readonly status: "finished" | "interrupted";
+  readonly step: number;
+  readonly validation: { readonly loss: number } | null;
+  readonly best: { readonly step: number; readonly loss: number } | null;
+  readonly seconds: number;
+  readonly out: string;
+  readonly curve: string;
+}
+
+interface Screen {
+  stage(what: string, done: number): void;
+  begin(facts: Beginning): void;
+  event(event: TrainEvent): void;
+  stopping(): void;
+  end(result: Ending): void;
+}
+
+function jsonLines(): Screen {
+  const line = (value: object) => process.stdout.write(`${JSON.stringify(value)}\n`);
+  return {
+    stage: () => {},
+    begin: (facts) => line({ type: "begin", ...facts }),
+    event: line,
+    stopping: () => {},
+    end: (result) => line({ type: "end", ...result }),
+  };
+}
+
+/** One line that is written over on a terminal; elsewhere a line now and then. */
+function progressLine(): Screen {
+  const terminal = process.stderr.isTTY === true;
+  let shown = 0;
+  const over = (text: string) => {
+    if (terminal) process.stderr.write(`\r${text.slice(0, (process.stderr.columns ?? 120) - 1)}\u001b[K`);
+    else if (performance.now() - shown > 10_000 || shown === 0) {
+      process.stderr.write(`${text}\n`);
+      shown = performance.now();
+    }
+  };
+  const clear = () => terminal && process.stderr.write("\r\u001b[K");
+  const say = (text: string) => {
+    clear();
+    process.stderr.write(`${text}\n`);
+  };
+  return {
+    stage: (what, done) => terminal && over(`${what} ${Math.round(100 * done)} %`),
+    begin: (f) =>
+      say(
+        `${f.model}: ${f.parameters.toLocaleString("en")} parameters, ${f.vocabSize} tokens, ${f.windows} windows of ${f.contextLength}; ${
+          f.startedAt > 0 ? `step ${f.startedAt} of ${f.steps}` : `${f.steps} steps`
+        } (ready in ${f.preparation.toFixed(1)} s)`,
+      ),
+    event(e) {
+      if (e.type === "step")
+        over(
+          `step ${e.step}/${e.steps}  loss ${e.loss.toFixed(3)}  ${Math.round(e.tokensPerSecond).toLocaleString("en")} tokens/s  ETA ${duration(e.eta)}  rate ${e.learningRate.toExponential(1)}  epoch ${e.epoch.toFixed(2)}`,
+        );
+      else if (e.type === "evaluation") say(`step ${e.step}: validation loss ${e.loss.toFixed(4)}, perplexity ${e.perplexity.toFixed(2)}${e.best ? "" : " (not the best)"}`);
+    },
+    stopping: () => say("finishing the step, then saving; Ctrl-C again ends at once"),
+    end(r) {
+      const loss = r.validation ? `, validation loss ${r.validation.loss.toFixed(4)}, perplexity ${Math.exp(r.validation.loss).toFixed(2)}` : "";
+      if (r.status === "finished") {
+        say(`${r.step} steps in ${duration(r.seconds)}${loss}`);
+        say(`model: ${r.out}   loss curve: ${r.curve}`);
+        say(`try: tessera generate --model ${r.out} "…"`);
+      } else say(`stopped after step ${r.step}; all is saved. Go on with: tessera train --resume ${r.out}`);
+    },
+  };
+}
+
+/** `1 h 02 min`, `3 min 20 s`, `12 s`. */
+function duration(seconds: number): string {
+  const s = Math.round(seconds);
+  if (s >= 3600) return `${Math.floor(s / 3600)} h ${String(Math.floor((s % 3600) / 60)).padStart(2, "0")} min`;
+  return s >= 60 ? `${Math.floor(s / 60)} min ${String(s % 60).padStart(2, "0")} s` : `${s} s`;
+}

@@ -1,0 +1,20 @@
+export * from "./adamw.js";
+export {
+  listCheckpoints,
+  type Progress,
+  readCheckpoint,
+  runPaths,
+  type TrainingState,
+  writeCheckpoint,
+} from "./checkpoint.js";
+export * from "./corpus.js";
+export * from "./evaluate.js";
+export * from "./loop.js";
+export * from "./loss-curve.js";
+export * from "./objective.js";
+export * from "./run.js";
+export * from "./schedule.js";
+export * from "./settings.js";
+export * from "./train-step.js";
+export * from "./training-log.js";
+export * from "./windows.js";
