@@ -32,7 +32,12 @@ export interface BeamResult {
  * Beam search (Graves 2012; as transformers does it): keeps the `numBeams` most probable texts of each length and returns the best
  * finished ones, best first, as many as beams, for each prompt. Every prompt has `numBeams` rows of the decoder.
  */
-export async function beamSearch(decoder: Decoder, prompts: readonly BeamPrompt[], settings: BeamSettings, run: RunOptions): Promise<readonly (readonly BeamResult[])[]> {
+export async function beamSearch(
+  decoder: Decoder,
+  prompts: readonly BeamPrompt[],
+  settings: BeamSettings,
+  run: RunOptions,
+): Promise<readonly (readonly BeamResult[])[]> {
   const { numBeams } = settings;
   const searches = prompts.map((prompt) => openSearch(prompt, settings));
   // Which row holds the text of a beam: beams change their order more often than rows are copied.
@@ -52,13 +57,22 @@ export async function beamSearch(decoder: Decoder, prompts: readonly BeamPrompt[
 
   for (const [p, { ids }] of prompts.entries()) {
     const logits = await decoder.append(rows[p]![0]!, ids, run);
-    advance(p, Array.from({ length: numBeams }, () => logits.slice()));
+    advance(
+      p,
+      Array.from({ length: numBeams }, () => logits.slice()),
+    );
   }
   while (searches.some((search) => search.open)) {
     const next: (number | undefined)[] = Array(decoder.batch).fill(undefined);
-    for (const [p, search] of searches.entries()) if (search.open) search.tokens().forEach((id, beam) => (next[rows[p]![beam]!] = id));
+    for (const [p, search] of searches.entries())
+      if (search.open) for (const [beam, id] of search.tokens().entries()) next[rows[p]![beam]!] = id;
     const logits = await decoder.step(next, run);
-    for (const [p, search] of searches.entries()) if (search.open) advance(p, rows[p]!.map((row) => logits[row]!));
+    for (const [p, search] of searches.entries())
+      if (search.open)
+        advance(
+          p,
+          rows[p]!.map((row) => logits[row]!),
+        );
   }
   return searches.map((search) => search.results());
 }
@@ -94,7 +108,10 @@ interface Search {
 const OUT = -1e9;
 const f32 = Math.fround; // scores are single precision, so that near ties fall as they do in the original
 
-function openSearch({ ids: prompt, maxNewTokens, eos, process }: BeamPrompt, { numBeams, lengthPenalty, earlyStopping }: BeamSettings): Search {
+function openSearch(
+  { ids: prompt, maxNewTokens, eos, process }: BeamPrompt,
+  { numBeams, lengthPenalty, earlyStopping }: BeamSettings,
+): Search {
   // Enough candidates that beams are left to continue where all of the best ones end.
   const width = Math.max(2, 1 + eos.length) * numBeams;
   // Only the first beam is real at the start: the others would find the same texts.
@@ -127,7 +144,10 @@ function openSearch({ ids: prompt, maxNewTokens, eos, process }: BeamPrompt, { n
       });
       finished = highest([...finished, ...ended], numBeams);
 
-      const continued = best.map((candidate, i) => ({ ...candidate, score: ends[i] ? f32(candidate.score + OUT) : candidate.score }));
+      const continued = best.map((candidate, i) => ({
+        ...candidate,
+        score: ends[i] ? f32(candidate.score + OUT) : candidate.score,
+      }));
       const chosen = highest(continued, numBeams);
       beams = chosen.map(({ beam, token, score }) => ({ ids: [...beams[beam]!.ids, token], score }));
 
@@ -150,7 +170,11 @@ interface Candidate {
 }
 
 /** The `width` best continuations of all beams, best first; of equals the first. */
-function candidates(logProbabilities: readonly Float32Array[], beams: readonly Beam[], width: number): readonly Candidate[] {
+function candidates(
+  logProbabilities: readonly Float32Array[],
+  beams: readonly Beam[],
+  width: number,
+): readonly Candidate[] {
   const best: Candidate[] = [];
   for (const [beam, { score: before }] of beams.entries()) {
     const values = logProbabilities[beam]!;

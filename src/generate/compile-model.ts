@@ -1,12 +1,12 @@
-import type { HostTensor } from "../core/host-tensor.js";
-import { parameterTree, parametersOf } from "../core/module.js";
 import { topologicalOrder } from "../core/graph.js";
+import type { HostTensor } from "../core/host-tensor.js";
+import { parametersOf, parameterTree } from "../core/module.js";
 import { input, type Tensor } from "../core/tensor.js";
 import type { LanguageModel } from "../pretrained/load-model.js";
 import { compileGraph } from "../runtime/compile.js";
 import type { Runtime, Session, SessionOptions } from "../runtime/session.js";
-import { type DecodingTrace, decodingContext } from "./decoding-context.js";
 import { type Decoder, type DecoderOptions, openDecoder } from "./decoder.js";
+import { type DecodingTrace, decodingContext } from "./decoding-context.js";
 
 /** What generation needs of a loaded model. */
 export type GenerationModel = Pick<LanguageModel, "module" | "weights" | "facts" | "generation" | "rawConfig">;
@@ -43,20 +43,40 @@ const PACKED_UP_TO = 2 ** 31;
  * const { ids } = await generate(compiled, [1, 2, 3], { maxNewTokens: 20 });
  */
 export async function compileModel(model: GenerationModel, options: CompileModelOptions = {}): Promise<CompiledModel> {
-  const { runtime = (await import("../runtime/native.js")).nativeRuntime(), packWeights, config, ...sessionOptions } = options;
+  const {
+    runtime = (await import("../runtime/native.js")).nativeRuntime(),
+    packWeights,
+    config,
+    ...sessionOptions
+  } = options;
   const parameters = new Map([...parametersOf(model.module)].map(([path, { shape }]) => [path, input(path, shape)]));
   const ids = input("ids", ["b", "t"], "int64");
   const trace = decodingContext("b", "t");
-  const logits: Tensor = model.module(parameterTree(model.module, (path) => parameters.get(path)), ids, trace.context);
+  const logits: Tensor = model.module(
+    parameterTree(model.module, (path) => parameters.get(path)),
+    ids,
+    trace.context,
+  );
   const outputs = [logits, ...trace.states.map((s) => s.after)];
   const used = new Set(topologicalOrder(outputs).flatMap((node) => node.inputs));
-  const inputs = [ids, trace.positions, trace.last, trace.slots, ...trace.states.map((s) => s.before), ...parameters.values()].filter((x) => used.has(x));
+  const inputs = [
+    ids,
+    trace.positions,
+    trace.last,
+    trace.slots,
+    ...trace.states.map((s) => s.before),
+    ...parameters.values(),
+  ].filter((x) => used.has(x));
   const weights: Record<string, HostTensor> = {};
   for (const [path, tensor] of model.weights) if (used.has(parameters.get(path)!)) weights[path] = tensor;
   const outputNames = ["logits", ...trace.states.map((s) => `${s.name}.after`)];
   const bytes = Object.values(weights).reduce((sum, { data }) => sum + data.byteLength, 0);
   const packing = (packWeights ?? bytes <= PACKED_UP_TO) ? {} : { "session.disable_prepacking": "1" };
-  const session = await compileGraph(runtime, { inputs, outputs }, { ...sessionOptions, config: { ...packing, ...config }, outputNames, weights });
+  const session = await compileGraph(
+    runtime,
+    { inputs, outputs },
+    { ...sessionOptions, config: { ...packing, ...config }, outputNames, weights },
+  );
   return {
     model,
     session,

@@ -60,7 +60,8 @@ const ROUNDING = 64; // slots come in blocks of this many
 export function openDecoder(program: DecoderProgram, { batch = 1, capacity = 256 }: DecoderOptions): Decoder {
   const { session, vocabSize, contextLength } = program;
   for (const [name, value] of Object.entries({ batch, capacity }))
-    if (!(Number.isSafeInteger(value) && value > 0)) throw new TesseraError("argument", `decoder: ${name} must be a whole number above 0, got ${value}`);
+    if (!(Number.isSafeInteger(value) && value > 0))
+      throw new TesseraError("argument", `decoder: ${name} must be a whole number above 0, got ${value}`);
   const has = new Set(session.inputs.map(({ name }) => name));
   const logits = new Float32Array(batch * vocabSize);
   const views = Array.from({ length: batch }, (_, r) => logits.subarray(r * vocabSize, (r + 1) * vocabSize));
@@ -72,7 +73,8 @@ export function openDecoder(program: DecoderProgram, { batch = 1, capacity = 256
   let states: State[] = [];
   let binding: Binding | undefined;
 
-  const roundUp = (n: number) => Math.min(Math.ceil(n / ROUNDING) * ROUNDING, contextLength ?? Number.POSITIVE_INFINITY);
+  const roundUp = (n: number) =>
+    Math.min(Math.ceil(n / ROUNDING) * ROUNDING, contextLength ?? Number.POSITIVE_INFINITY);
   reserve(roundUp(capacity));
 
   /** Makes room for `count` slots a row, keeping what there is. */
@@ -91,16 +93,23 @@ export function openDecoder(program: DecoderProgram, { batch = 1, capacity = 256
   }
 
   function requireRow(where: string, row: number): void {
-    if (!(Number.isInteger(row) && row >= 0 && row < batch)) throw new TesseraError("argument", `decoder.${where}: there is no row ${row} (${batch} rows)`);
+    if (!(Number.isInteger(row) && row >= 0 && row < batch))
+      throw new TesseraError("argument", `decoder.${where}: there is no row ${row} (${batch} rows)`);
   }
 
   function requireIds(where: string, row: number, given: readonly (number | undefined)[]): void {
     for (const id of given)
       if (id !== undefined && !(Number.isInteger(id) && id >= 0 && id < vocabSize))
-        throw new TesseraError("argument", `decoder.${where}: token id ${id} is not in the vocabulary (${vocabSize} tokens)`);
+        throw new TesseraError(
+          "argument",
+          `decoder.${where}: token id ${id} is not in the vocabulary (${vocabSize} tokens)`,
+        );
     const total = lengths[row]! + given.length;
     if (contextLength !== undefined && total > contextLength)
-      throw new TesseraError("argument", `decoder.${where}: row ${row} would have ${total} tokens, the model sees ${contextLength} at once (${total} vs ${contextLength})`);
+      throw new TesseraError(
+        "argument",
+        `decoder.${where}: row ${row} would have ${total} tokens, the model sees ${contextLength} at once (${total} vs ${contextLength})`,
+      );
   }
 
   /** Room for a row's next tokens: twice what there is, so that growing costs little in the long run. */
@@ -109,7 +118,12 @@ export function openDecoder(program: DecoderProgram, { batch = 1, capacity = 256
   }
 
   /** The tensors of a run over `count` rows from `row` on, with `t` tokens each; only those that the model uses. */
-  function tensors(row: number, count: number, t: number, given: { ids: BigInt64Array; positions: BigInt64Array; last: Int32Array }) {
+  function tensors(
+    row: number,
+    count: number,
+    t: number,
+    given: { ids: BigInt64Array; positions: BigInt64Array; last: Int32Array },
+  ) {
     const inputs: Record<string, HostTensor> = {};
     const outputs: Record<string, HostTensor> = {};
     const feed = (name: string, tensor: HostTensor) => {
@@ -120,18 +134,27 @@ export function openDecoder(program: DecoderProgram, { batch = 1, capacity = 256
     feed("last", { dtype: "int32", shape: [count], data: given.last });
     feed("slots", { dtype: "int32", shape: [], data: slots });
     for (const { name, dtype, shape, row: size, before, after } of states) {
-      const part = (data: TypedArray): HostTensor => ({ dtype, shape: [count, ...shape.slice(1)], data: data.subarray(row * size, (row + count) * size) });
+      const part = (data: TypedArray): HostTensor => ({
+        dtype,
+        shape: [count, ...shape.slice(1)],
+        data: data.subarray(row * size, (row + count) * size),
+      });
       feed(`${name}.before`, part(before));
       outputs[`${name}.after`] = part(after);
     }
-    outputs.logits = { dtype: "float32", shape: [count, 1, vocabSize], data: logits.subarray(row * vocabSize, (row + count) * vocabSize) };
+    outputs.logits = {
+      dtype: "float32",
+      shape: [count, 1, vocabSize],
+      data: logits.subarray(row * vocabSize, (row + count) * vocabSize),
+    };
     return { inputs, outputs };
   }
 
   /** What the run computed becomes what the next one reads. */
   function advance(row: number, count: number): void {
     lengths[row]! += count;
-    for (const { kind, row: size, before, after } of states) if (kind === "replace") copyRange(after, row * size, before, row * size, size);
+    for (const { kind, row: size, before, after } of states)
+      if (kind === "replace") copyRange(after, row * size, before, row * size, size);
   }
 
   const decoder: Decoder = {
@@ -164,7 +187,11 @@ export function openDecoder(program: DecoderProgram, { batch = 1, capacity = 256
       return views[row]!;
     },
     async step(given, options) {
-      if (given.length !== batch) throw new TesseraError("argument", `decoder.step: ${given.length} tokens for ${batch} rows (${given.length} vs ${batch})`);
+      if (given.length !== batch)
+        throw new TesseraError(
+          "argument",
+          `decoder.step: ${given.length} tokens for ${batch} rows (${given.length} vs ${batch})`,
+        );
       for (const [row, id] of given.entries()) if (id !== undefined) requireIds("step", row, [id]);
       makeRoom(1 + Math.max(...lengths.filter((_, row) => given[row] !== undefined)));
       for (const [row, id] of given.entries()) {
@@ -211,7 +238,11 @@ interface State {
   readonly after: TypedArray;
 }
 
-function allocateState({ name, kind, dtype, shape: symbolic }: DecoderProgram["states"][number], batch: number, slots: number): State {
+function allocateState(
+  { name, kind, dtype, shape: symbolic }: DecoderProgram["states"][number],
+  batch: number,
+  slots: number,
+): State {
   const shape = symbolic.map((dim) => resolveDim(dim, { b: batch, [SLOTS]: slots }));
   const row = shape.slice(1).reduce((product, size) => product * size, 1);
   const before = allocate(dtype, batch * row);
@@ -220,7 +251,10 @@ function allocateState({ name, kind, dtype, shape: symbolic }: DecoderProgram["s
 
 /** Copies a row: of keys and values the first `length` slots of each head, of other states all. */
 function copySlots(from: State, fromRow: number, to: State, toRow: number, length: number): void {
-  if (from.kind === "replace") return copyRange(from.before, fromRow * from.row, to.before, toRow * to.row, from.row);
+  if (from.kind === "replace") {
+    copyRange(from.before, fromRow * from.row, to.before, toRow * to.row, from.row);
+    return;
+  }
   const [, heads, slots, d] = from.shape as [number, number, number, number];
   const wider = to.shape[2]!;
   for (let h = 0; h < heads; h++)

@@ -53,14 +53,29 @@ export function decodingContext(batch: Dim, length: Dim): DecodingTrace {
     return earlier === 0 ? name : `${name}#${earlier + 1}`; // a module may attend, or be called, more than once
   };
 
-  const attend = (q: Tensor, k: Tensor, v: Tensor, { mask = "none", bias, scale, onWeights }: AttentionOptions = {}): Tensor => {
+  const attend = (
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    { mask = "none", bias, scale, onWeights }: AttentionOptions = {},
+  ): Tensor => {
     const where = `${currentPath()}.attend`;
-    if (mask === "none") throw new TesseraError("unsupported", `${where}: decoding sees no later tokens, the mask is "none" (causal or banded expected)`);
+    if (mask === "none")
+      throw new TesseraError(
+        "unsupported",
+        `${where}: decoding sees no later tokens, the mask is "none" (causal or banded expected)`,
+      );
     if (bias && bias.shape.at(-1) !== SLOTS)
-      throw new TesseraError("unsupported", `${where}: a bias over cached keys must end in their number, got ${formatShape(bias.shape)} (${SLOTS} vs ${bias.shape.at(-1)})`);
+      throw new TesseraError(
+        "unsupported",
+        `${where}: a bias over cached keys must end in their number, got ${formatShape(bias.shape)} (${SLOTS} vs ${bias.shape.at(-1)})`,
+      );
     const weights = input("weights", []);
     if (onWeights && onWeights(weights) !== weights)
-      throw new TesseraError("unsupported", `${where}: attention weights are changed, cached attention does not show them`);
+      throw new TesseraError(
+        "unsupported",
+        `${where}: attention weights are changed, cached attention does not show them`,
+      );
     const size = cachedHeadSize(Number(k.shape[3]), Number(v.shape[3]));
     const shape = [batch, k.shape[2]!, SLOTS, size];
     const names = [named("key"), named("value")] as const;

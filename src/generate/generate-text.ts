@@ -37,7 +37,8 @@ export async function* streamText(
   options: TextOptions = {},
 ): AsyncGenerator<string, TextCompletion, undefined> {
   const { rows, events } = textRows(model, tokenizer, [prompt], options);
-  if (rows.length > 1) throw new TesseraError("argument", `streamText: one text is streamed, numReturnSequences is ${rows.length}`);
+  if (rows.length > 1)
+    throw new TesseraError("argument", `streamText: one text is streamed, numReturnSequences is ${rows.length}`);
   const row = rows[0]!;
   let told = 0;
   for await (const _ of events) {
@@ -55,7 +56,12 @@ export async function* streamText(
  * @throws TesseraError as {@link streamText}
  * @example const { text } = await generateText(model, tokenizer, "Call me", { maxNewTokens: 40, temperature: 0.8, seed: 7 });
  */
-export async function generateText(model: CompiledModel | GenerationModel, tokenizer: Tokenizer, prompt: string, options?: TextOptions): Promise<TextCompletion>;
+export async function generateText(
+  model: CompiledModel | GenerationModel,
+  tokenizer: Tokenizer,
+  prompt: string,
+  options?: TextOptions,
+): Promise<TextCompletion>;
 export async function generateText(
   model: CompiledModel | GenerationModel,
   tokenizer: Tokenizer,
@@ -70,7 +76,10 @@ export async function generateText(
 ): Promise<TextCompletion | TextCompletion[]> {
   const { rows, events } = textRows(model, tokenizer, typeof given === "string" ? [given] : given, options);
   if (typeof given === "string" && rows.length > 1)
-    throw new TesseraError("argument", `generateText: one prompt has one completion here, numReturnSequences is ${rows.length}. Give a list of prompts`);
+    throw new TesseraError(
+      "argument",
+      `generateText: one prompt has one completion here, numReturnSequences is ${rows.length}. Give a list of prompts`,
+    );
   for await (const _ of events);
   return typeof given === "string" ? rows[0]! : rows;
 }
@@ -85,24 +94,44 @@ interface TextRow {
 }
 
 /** The rows of a call, which grow while its events are taken. */
-function textRows(model: CompiledModel | GenerationModel, tokenizer: Tokenizer, prompts: readonly string[], options: TextOptions) {
+function textRows(
+  model: CompiledModel | GenerationModel,
+  tokenizer: Tokenizer,
+  prompts: readonly string[],
+  options: TextOptions,
+) {
   const { stop, skipSpecialTokens = true, addSpecialTokens = true, signal, ...generation } = options;
   const { generation: config, rawConfig } = "decoder" in model ? model.model : model;
   const { eos, bos } = tokenizer.specialTokens;
   const known = settingsOf(model, generation);
-  const settings = known.eosTokenId.length > 0 || generation.eosTokenId !== undefined || eos === undefined ? known : { ...known, eosTokenId: [eos] };
+  const settings =
+    known.eosTokenId.length > 0 || generation.eosTokenId !== undefined || eos === undefined
+      ? known
+      : { ...known, eosTokenId: [eos] };
   const stops = [stop ?? config.stop_strings ?? []].flat();
-  for (const text of stops) if (typeof text !== "string" || text === "") throw new TesseraError("argument", `generate: stop must be texts that are not empty, got ${JSON.stringify(text)}`);
+  for (const text of stops)
+    if (typeof text !== "string" || text === "")
+      throw new TesseraError(
+        "argument",
+        `generate: stop must be texts that are not empty, got ${JSON.stringify(text)}`,
+      );
 
   const begin = [config.bos_token_id, rawConfig.bos_token_id, bos].find((id) => typeof id === "number");
   const encoded = prompts.map((prompt) => {
     const ids = tokenizer.encode(prompt, { addSpecialTokens });
     if (ids.length > 0) return ids;
-    if (begin === undefined) throw new TesseraError("argument", "generate: the prompt is empty, and the model has no token to begin a text with. Give a prompt");
+    if (begin === undefined)
+      throw new TesseraError(
+        "argument",
+        "generate: the prompt is empty, and the model has no token to begin a text with. Give a prompt",
+      );
     return [begin];
   });
-  if (settings.beams && stops.length > 0) throw new TesseraError("unsupported", "generate: beam search has no stop strings. Leave out stop or numBeams");
-  const inner = encoded.flatMap((ids) => Array.from({ length: settings.numReturnSequences }, () => openText(tokenizer, ids, stops, skipSpecialTokens)));
+  if (settings.beams && stops.length > 0)
+    throw new TesseraError("unsupported", "generate: beam search has no stop strings. Leave out stop or numBeams");
+  const inner = encoded.flatMap((ids) =>
+    Array.from({ length: settings.numReturnSequences }, () => openText(tokenizer, ids, stops, skipSpecialTokens)),
+  );
   const stopped = (row: number, id: number) => inner[row]!.push(id);
   async function* events() {
     if (settings.beams) {
@@ -122,7 +151,12 @@ function textRows(model: CompiledModel | GenerationModel, tokenizer: Tokenizer, 
   return { rows: inner.map(({ row }) => row), events: events() };
 }
 
-function openText(tokenizer: Tokenizer, prompt: readonly number[], stops: readonly string[], skipSpecialTokens: boolean) {
+function openText(
+  tokenizer: Tokenizer,
+  prompt: readonly number[],
+  stops: readonly string[],
+  skipSpecialTokens: boolean,
+) {
   const decoding = tokenizer.stream({ skipSpecialTokens, after: prompt });
   const scanner = stopScanner(stops);
   const row: TextRow = { ids: [], text: "", finishReason: "length" };

@@ -1,6 +1,6 @@
 import { TesseraError } from "../core/errors.js";
-import { type CompiledModel, compileModel, type GenerationModel } from "./compile-model.js";
 import { type BeamPrompt, beamSearch } from "./beam-search.js";
+import { type CompiledModel, compileModel, type GenerationModel } from "./compile-model.js";
 import type { Decoder } from "./decoder.js";
 import { type GenerationOptions, type GenerationSettings, resolveOptions } from "./generation-options.js";
 import {
@@ -60,7 +60,12 @@ export interface TokenStreamOptions {
  * @throws TesseraError `argument` for prompts or options that make no sense, `aborted` by the signal
  * @example const { ids } = await generate(model, tokenizer.encode("Call me"), { maxNewTokens: 20, temperature: 0.8, seed: 1 });
  */
-export async function generate(model: CompiledModel | GenerationModel, prompt: readonly number[], options?: GenerationOptions, signal?: AbortSignal): Promise<Completion>;
+export async function generate(
+  model: CompiledModel | GenerationModel,
+  prompt: readonly number[],
+  options?: GenerationOptions,
+  signal?: AbortSignal,
+): Promise<Completion>;
 export async function generate(
   model: CompiledModel | GenerationModel,
   prompts: readonly (readonly number[])[],
@@ -77,13 +82,21 @@ export async function generate(
   const prompts = single ? [given as readonly number[]] : (given as readonly (readonly number[])[]);
   const settings = settingsOf(model, options);
   if (single && settings.numReturnSequences > 1)
-    throw new TesseraError("argument", `generate: one prompt has one completion here, numReturnSequences is ${settings.numReturnSequences}. Give a list of prompts`);
-  const completions = settings.beams ? await searchBeams(model, prompts, settings, signal) : await collect(tokenStream(model, prompts, { settings, signal }), prompts.length * settings.numReturnSequences);
+    throw new TesseraError(
+      "argument",
+      `generate: one prompt has one completion here, numReturnSequences is ${settings.numReturnSequences}. Give a list of prompts`,
+    );
+  const completions = settings.beams
+    ? await searchBeams(model, prompts, settings, signal)
+    : await collect(tokenStream(model, prompts, { settings, signal }), prompts.length * settings.numReturnSequences);
   return single ? completions[0]! : completions;
 }
 
 async function collect(events: AsyncIterable<TokenEvent>, rows: number): Promise<Completion[]> {
-  const completions = Array.from({ length: rows }, () => ({ ids: [] as number[], finishReason: "length" as FinishReason }));
+  const completions = Array.from({ length: rows }, () => ({
+    ids: [] as number[],
+    finishReason: "length" as FinishReason,
+  }));
   for await (const { row, id, finishReason } of events) {
     completions[row]!.ids.push(id);
     if (finishReason) completions[row]!.finishReason = finishReason;
@@ -96,7 +109,11 @@ export function settingsOf(model: CompiledModel | GenerationModel, options: Gene
   const { generation, rawConfig, facts } = "decoder" in model ? model.model : model;
   const fromConfig = rawConfig.eos_token_id as number | readonly number[] | null | undefined; // where older checkpoints say it
   const ends = generation.eos_token_id ?? fromConfig;
-  return resolveOptions(ends === undefined || ends === null ? generation : { ...generation, eos_token_id: ends }, options, facts.vocabSize);
+  return resolveOptions(
+    ends === undefined || ends === null ? generation : { ...generation, eos_token_id: ends },
+    options,
+    facts.vocabSize,
+  );
 }
 
 /**
@@ -117,16 +134,26 @@ export async function searchBeams(
     const { left, process } = openText(prompt, p, settings, contextLength);
     const room = contextLength === undefined ? left : contextLength - prompt.length + 1;
     if (left > room && settings.overflow === "slide")
-      throw new TesseraError("unsupported", `generate: beam search stays within the context, prompt ${p} and its completion may have ${prompt.length + left} tokens (${prompt.length + left} vs ${contextLength})`);
+      throw new TesseraError(
+        "unsupported",
+        `generate: beam search stays within the context, prompt ${p} and its completion may have ${prompt.length + left} tokens (${prompt.length + left} vs ${contextLength})`,
+      );
     return { ids: prompt, maxNewTokens: Math.min(left, room), eos: settings.eosTokenId, process };
   });
   if (searched.length === 0) return [];
   const compiled = "decoder" in model ? model : await compileModel(model);
   using _ = "decoder" in model ? undefined : compiled;
-  using decoder = compiled.decoder({ batch: prompts.length * numBeams, capacity: Math.max(...searched.map(({ ids, maxNewTokens }) => ids.length + maxNewTokens)) });
+  using decoder = compiled.decoder({
+    batch: prompts.length * numBeams,
+    capacity: Math.max(...searched.map(({ ids, maxNewTokens }) => ids.length + maxNewTokens)),
+  });
   const found = await beamSearch(decoder, searched, settings.beams!, signal ? { signal } : {});
   return found.flatMap((texts) =>
-    texts.slice(0, settings.numReturnSequences).map(({ ids, score }) => ({ ids, score, finishReason: settings.eosTokenId.includes(ids.at(-1)!) ? "eos" : "length" })),
+    texts.slice(0, settings.numReturnSequences).map(({ ids, score }) => ({
+      ids,
+      score,
+      finishReason: settings.eosTokenId.includes(ids.at(-1)!) ? "eos" : "length",
+    })),
   );
 }
 
@@ -141,9 +168,15 @@ export async function* tokenStream(
   { settings, signal, stopped = () => false }: TokenStreamOptions,
 ): AsyncGenerator<TokenEvent, void, undefined> {
   const { contextLength } = ("decoder" in model ? model.model : model).facts;
-  if (settings.beams) throw new TesseraError("unsupported", `generate: beam search knows its text at the end only, numBeams is ${settings.beams.numBeams} (1 expected to stream)`);
+  if (settings.beams)
+    throw new TesseraError(
+      "unsupported",
+      `generate: beam search knows its text at the end only, numBeams is ${settings.beams.numBeams} (1 expected to stream)`,
+    );
   const copies = settings.numReturnSequences;
-  const rows = prompts.flatMap((prompt, p) => Array.from({ length: copies }, (_, copy) => openRow(prompt, p * copies + copy, settings, contextLength)));
+  const rows = prompts.flatMap((prompt, p) =>
+    Array.from({ length: copies }, (_, copy) => openRow(prompt, p * copies + copy, settings, contextLength)),
+  );
   if (rows.length === 0) return;
 
   const compiled = "decoder" in model ? model : await compileModel(model);
@@ -156,7 +189,13 @@ export async function* tokenStream(
     row.history.push(id);
     row.left--;
     const full = settings.overflow === "stop" && row.history.length > (contextLength ?? Number.POSITIVE_INFINITY);
-    row.finishReason = stopped(row.index, id) ? "stop" : settings.eosTokenId.includes(id) ? "eos" : row.left === 0 || full ? "length" : undefined;
+    row.finishReason = stopped(row.index, id)
+      ? "stop"
+      : settings.eosTokenId.includes(id)
+        ? "eos"
+        : row.left === 0 || full
+          ? "length"
+          : undefined;
     return { row: row.index, id, finishReason: row.finishReason };
   };
 
@@ -171,9 +210,17 @@ export async function* tokenStream(
   const going = () => rows.some((row) => !row.finishReason);
   while (going()) {
     // Rows that have reached the context's end are read anew, the others go on by a token.
-    const fits = rows.map((row) => !row.finishReason && decoder.length(row.index) < (contextLength ?? Number.POSITIVE_INFINITY));
-    const logits = fits.includes(true) ? await decoder.step(rows.map((row, i) => (fits[i] ? row.history.at(-1) : undefined)), run) : [];
-    for (const [i, row] of rows.entries()) if (!row.finishReason) yield take(row, fits[i] ? logits[i]! : await read(decoder, row, contextLength, run));
+    const fits = rows.map(
+      (row) => !row.finishReason && decoder.length(row.index) < (contextLength ?? Number.POSITIVE_INFINITY),
+    );
+    const logits = fits.includes(true)
+      ? await decoder.step(
+          rows.map((row, i) => (fits[i] ? row.history.at(-1) : undefined)),
+          run,
+        )
+      : [];
+    for (const [i, row] of rows.entries())
+      if (!row.finishReason) yield take(row, fits[i] ? logits[i]! : await read(decoder, row, contextLength, run));
   }
 }
 
@@ -190,7 +237,12 @@ interface Row {
 
 const DEFAULT_NEW_TOKENS = 256;
 
-function openRow(prompt: readonly number[], index: number, settings: GenerationSettings, contextLength: number | undefined): Row {
+function openRow(
+  prompt: readonly number[],
+  index: number,
+  settings: GenerationSettings,
+  contextLength: number | undefined,
+): Row {
   const { left, process } = openText(prompt, index, settings, contextLength);
   const history = [...prompt];
   const pick: Chooser = settings.sampling ? sampler(settings.sampling.seed + index) : argmax;
@@ -207,13 +259,27 @@ function openRow(prompt: readonly number[], index: number, settings: GenerationS
 }
 
 /** How many tokens may follow a prompt, and what changes their logits. */
-function openText(prompt: readonly number[], index: number, settings: GenerationSettings, contextLength: number | undefined) {
-  if (prompt.length === 0) throw new TesseraError("argument", `generate: prompt ${index} has no tokens. Begin with the model's first token`);
+function openText(
+  prompt: readonly number[],
+  index: number,
+  settings: GenerationSettings,
+  contextLength: number | undefined,
+) {
+  if (prompt.length === 0)
+    throw new TesseraError("argument", `generate: prompt ${index} has no tokens. Begin with the model's first token`);
   if (settings.overflow === "stop" && contextLength !== undefined && prompt.length > contextLength)
-    throw new TesseraError("argument", `generate: prompt ${index} has ${prompt.length} tokens, the model sees ${contextLength} at once (${prompt.length} vs ${contextLength}). Shorten it, or set overflow to "slide"`);
-  const left = settings.maxNewTokens ?? (settings.maxLength === undefined ? DEFAULT_NEW_TOKENS : settings.maxLength - prompt.length);
+    throw new TesseraError(
+      "argument",
+      `generate: prompt ${index} has ${prompt.length} tokens, the model sees ${contextLength} at once (${prompt.length} vs ${contextLength}). Shorten it, or set overflow to "slide"`,
+    );
+  const left =
+    settings.maxNewTokens ??
+    (settings.maxLength === undefined ? DEFAULT_NEW_TOKENS : settings.maxLength - prompt.length);
   if (left < 1)
-    throw new TesseraError("argument", `generate: prompt ${index} has ${prompt.length} tokens, maxLength leaves none (${prompt.length} vs ${settings.maxLength}). Set maxNewTokens`);
+    throw new TesseraError(
+      "argument",
+      `generate: prompt ${index} has ${prompt.length} tokens, maxLength leaves none (${prompt.length} vs ${settings.maxLength}). Set maxNewTokens`,
+    );
   return { left, process: chain(processorsOf(settings, prompt.length, prompt.length + left)) };
 }
 
@@ -227,7 +293,9 @@ function processorsOf(s: GenerationSettings, promptLength: number, maxLength: nu
     ...when(s.repetitionPenalty !== 1, () => repetitionPenalty(s.repetitionPenalty)),
     ...when(s.noRepeatNgramSize > 0, () => noRepeatNgram(s.noRepeatNgramSize)),
     // A word that is the end of a text alone would forbid ending.
-    ...when(s.badWordsIds.length > 0, () => badWords(s.badWordsIds.filter((word) => word.length > 1 || !eos.includes(word[0]!)))),
+    ...when(s.badWordsIds.length > 0, () =>
+      badWords(s.badWordsIds.filter((word) => word.length > 1 || !eos.includes(word[0]!))),
+    ),
     ...when(least > promptLength && eos.length > 0, () => minLength(least, eos)),
     ...when(s.forcedBosTokenId !== undefined, () => forcedTokens([s.forcedBosTokenId!], 1)),
     ...when(s.forcedEosTokenId.length > 0, () => forcedTokens(s.forcedEosTokenId, maxLength - 1)),
@@ -247,8 +315,16 @@ function processorsOf(s: GenerationSettings, promptLength: number, maxLength: nu
 }
 
 /** Reads a row's text from its start, or, where it is longer than the context, its end: three quarters of a context, to have room to go on. */
-async function read(decoder: Decoder, { index, history }: Row, contextLength: number | undefined, run: { readonly signal?: AbortSignal }): Promise<Float32Array> {
-  const kept = contextLength === undefined || history.length <= contextLength ? history : history.slice(-Math.ceil(0.75 * contextLength));
+async function read(
+  decoder: Decoder,
+  { index, history }: Row,
+  contextLength: number | undefined,
+  run: { readonly signal?: AbortSignal },
+): Promise<Float32Array> {
+  const kept =
+    contextLength === undefined || history.length <= contextLength
+      ? history
+      : history.slice(-Math.ceil(0.75 * contextLength));
   decoder.clear(index);
   return decoder.append(index, kept, run);
 }

@@ -1,6 +1,6 @@
 import { TesseraError } from "../core/errors.js";
-import type { GenerationConfig } from "../hub/generation-config.js";
 import { quote } from "../core/quote.js";
+import type { GenerationConfig } from "../hub/generation-config.js";
 import type { BeamSettings } from "./beam-search.js";
 import type { LogitsProcessor } from "./logits-processors.js";
 
@@ -74,7 +74,15 @@ export interface GenerationSettings {
   readonly minNewTokens: number;
   readonly minLength: number;
   /** Drawn at random, with what shapes the distribution; undefined takes the most probable token. */
-  readonly sampling: { readonly temperature: number; readonly topK: number; readonly topP: number; readonly minP: number; readonly seed: number } | undefined;
+  readonly sampling:
+    | {
+        readonly temperature: number;
+        readonly topK: number;
+        readonly topP: number;
+        readonly minP: number;
+        readonly seed: number;
+      }
+    | undefined;
   readonly repetitionPenalty: number;
   readonly noRepeatNgramSize: number;
   readonly badWordsIds: readonly (readonly number[])[];
@@ -91,7 +99,8 @@ export interface GenerationSettings {
   readonly logitsProcessors: readonly LogitsProcessor[];
 }
 
-const list = (ids: number | readonly number[] | undefined): readonly number[] => (ids === undefined ? [] : typeof ids === "number" ? [ids] : ids);
+const list = (ids: number | readonly number[] | undefined): readonly number[] =>
+  ids === undefined ? [] : typeof ids === "number" ? [ids] : ids;
 
 /**
  * Options over a configuration over the defaults.
@@ -99,27 +108,49 @@ const list = (ids: number | readonly number[] | undefined): readonly number[] =>
  * @param vocabSize token ids in the options must be below it
  * @throws TesseraError `argument` naming an unknown option or a value outside its range, `unsupported` for what is not there yet
  */
-export function resolveOptions(config: GenerationConfig, options: GenerationOptions, vocabSize: number): GenerationSettings {
+export function resolveOptions(
+  config: GenerationConfig,
+  options: GenerationOptions,
+  vocabSize: number,
+): GenerationSettings {
   for (const [name, value] of Object.entries(options)) checkOption(name, value, vocabSize);
   for (const [name, off] of Object.entries(unsupported)) {
     const value = config[name as keyof GenerationConfig];
-    if (value !== undefined && value !== off) throw new TesseraError("unsupported", `generate: ${name} ${value} of the generation configuration is not supported (${off} expected)`);
+    if (value !== undefined && value !== off)
+      throw new TesseraError(
+        "unsupported",
+        `generate: ${name} ${value} of the generation configuration is not supported (${off} expected)`,
+      );
   }
   const temperature = options.temperature ?? config.temperature ?? 1;
   const shaping = (["temperature", "topK", "topP", "minP"] as const).filter((name) => options[name] !== undefined);
   if (options.doSample === false && shaping.some((name) => name !== "temperature" || options.temperature !== 0))
-    throw new TesseraError("argument", `generate: ${shaping.join(", ")} shapes what is drawn, and doSample is false. Leave one of them out`);
+    throw new TesseraError(
+      "argument",
+      `generate: ${shaping.join(", ")} shapes what is drawn, and doSample is false. Leave one of them out`,
+    );
   const doSample = options.doSample ?? (shaping.length > 0 || (config.do_sample ?? false));
   const sampling = doSample && temperature > 0;
   const numBeams = options.numBeams ?? config.num_beams ?? 1;
   const numReturnSequences = options.numReturnSequences ?? config.num_return_sequences ?? 1;
-  if (numBeams > 1 && sampling) throw new TesseraError("unsupported", `generate: beam search does not draw tokens, numBeams is ${numBeams} beside doSample. Set one of them only`);
+  if (numBeams > 1 && sampling)
+    throw new TesseraError(
+      "unsupported",
+      `generate: beam search does not draw tokens, numBeams is ${numBeams} beside doSample. Set one of them only`,
+    );
   if (numBeams > 1 && numReturnSequences > numBeams)
-    throw new TesseraError("argument", `generate: beam search finds as many texts as beams, numReturnSequences is above numBeams (${numReturnSequences} vs ${numBeams})`);
+    throw new TesseraError(
+      "argument",
+      `generate: beam search finds as many texts as beams, numReturnSequences is above numBeams (${numReturnSequences} vs ${numBeams})`,
+    );
   if (numBeams === 1 && numReturnSequences > 1 && !sampling)
-    throw new TesseraError("argument", `generate: ${numReturnSequences} completions of the most probable tokens would be the same one. Set doSample or numBeams`);
+    throw new TesseraError(
+      "argument",
+      `generate: ${numReturnSequences} completions of the most probable tokens would be the same one. Set doSample or numBeams`,
+    );
   const forBeams = (["lengthPenalty", "earlyStopping"] as const).filter((name) => options[name] !== undefined);
-  if (numBeams === 1 && forBeams.length > 0) throw new TesseraError("argument", `generate: ${forBeams.join(", ")} shapes beam search, and numBeams is 1`);
+  if (numBeams === 1 && forBeams.length > 0)
+    throw new TesseraError("argument", `generate: ${forBeams.join(", ")} shapes beam search, and numBeams is 1`);
 
   // Of each pair the first goes before the second, wherever it is set.
   const maxNewTokens = options.maxNewTokens ?? (options.maxLength === undefined ? config.max_new_tokens : undefined);
@@ -149,7 +180,11 @@ export function resolveOptions(config: GenerationConfig, options: GenerationOpti
     numReturnSequences,
     beams:
       numBeams > 1
-        ? { numBeams, lengthPenalty: options.lengthPenalty ?? config.length_penalty ?? 1, earlyStopping: options.earlyStopping ?? config.early_stopping ?? false }
+        ? {
+            numBeams,
+            lengthPenalty: options.lengthPenalty ?? config.length_penalty ?? 1,
+            earlyStopping: options.earlyStopping ?? config.early_stopping ?? false,
+          }
         : undefined,
     renormalizeLogits: options.renormalizeLogits ?? config.renormalize_logits ?? false,
     overflow: options.overflow ?? "stop",
@@ -171,13 +206,26 @@ interface Check {
   ok(value: unknown, vocabSize: number): boolean;
 }
 
-const whole = (least: number): Check => ({ expected: `a whole number ≥ ${least}`, ok: (v) => Number.isSafeInteger(v) && (v as number) >= least });
-const between = (low: number, high: number): Check => ({ expected: `a number in ${low} … ${high}`, ok: (v) => typeof v === "number" && v >= low && v <= high });
-const oneOf = (...values: readonly unknown[]): Check => ({ expected: values.map((v) => JSON.stringify(v)).join(" or "), ok: (v) => values.includes(v) });
-const isId = (v: unknown, vocabSize: number) => Number.isSafeInteger(v) && (v as number) >= 0 && (v as number) < vocabSize;
+const whole = (least: number): Check => ({
+  expected: `a whole number ≥ ${least}`,
+  ok: (v) => Number.isSafeInteger(v) && (v as number) >= least,
+});
+const between = (low: number, high: number): Check => ({
+  expected: `a number in ${low} … ${high}`,
+  ok: (v) => typeof v === "number" && v >= low && v <= high,
+});
+const oneOf = (...values: readonly unknown[]): Check => ({
+  expected: values.map((v) => JSON.stringify(v)).join(" or "),
+  ok: (v) => values.includes(v),
+});
+const isId = (v: unknown, vocabSize: number) =>
+  Number.isSafeInteger(v) && (v as number) >= 0 && (v as number) < vocabSize;
 const areIds = (v: unknown, vocabSize: number) => Array.isArray(v) && v.every((id) => isId(id, vocabSize));
 const ids: Check = { expected: "token ids of the vocabulary", ok: areIds };
-const idOrIds: Check = { expected: "a token id of the vocabulary, or a list", ok: (v, size) => isId(v, size) || areIds(v, size) };
+const idOrIds: Check = {
+  expected: "a token id of the vocabulary, or a list",
+  ok: (v, size) => isId(v, size) || areIds(v, size),
+};
 
 const checks: { readonly [K in keyof GenerationOptions]-?: Check } = {
   maxNewTokens: whole(1),
@@ -207,12 +255,22 @@ const checks: { readonly [K in keyof GenerationOptions]-?: Check } = {
   earlyStopping: oneOf(true, false, "never"),
   renormalizeLogits: oneOf(true, false),
   overflow: oneOf("stop", "slide"),
-  logitsProcessors: { expected: "a list of functions", ok: (v) => Array.isArray(v) && v.every((f) => typeof f === "function") },
+  logitsProcessors: {
+    expected: "a list of functions",
+    ok: (v) => Array.isArray(v) && v.every((f) => typeof f === "function"),
+  },
 };
 
 function checkOption(name: string, value: unknown, vocabSize: number): void {
-  if (!Object.hasOwn(checks, name)) throw new TesseraError("argument", `generate: there is no option ${name} (it has ${Object.keys(checks).join(", ")})`);
+  if (!Object.hasOwn(checks, name))
+    throw new TesseraError(
+      "argument",
+      `generate: there is no option ${name} (it has ${Object.keys(checks).join(", ")})`,
+    );
   const check = checks[name as keyof GenerationOptions];
   if (value !== undefined && !check.ok(value, vocabSize))
-    throw new TesseraError("argument", `generate: ${name} must be ${check.expected}, got ${typeof value === "number" ? value : quote(value)}`);
+    throw new TesseraError(
+      "argument",
+      `generate: ${name} must be ${check.expected}, got ${typeof value === "number" ? value : quote(value)}`,
+    );
 }

@@ -35,7 +35,8 @@ export function topP(p: number): LogitsProcessor {
   const sums = new Float64Array(bucketOf(1) + 1);
   return (logits) => {
     if (p >= 1) return;
-    if (weights.length !== logits.length) [weights, candidates] = [new Float32Array(logits.length), new Float32Array(logits.length)];
+    if (weights.length !== logits.length)
+      [weights, candidates] = [new Float32Array(logits.length), new Float32Array(logits.length)];
     const wanted = p * exponentials(logits, weights);
     // Sorting a whole vocabulary is slow: buckets find the few weights among which the threshold is.
     const buckets = new Uint32Array(weights.buffer);
@@ -45,7 +46,8 @@ export function topP(p: number): LogitsProcessor {
     let sum = sums[bucket]!;
     while (sum < wanted && bucket > 0) sum += sums[--bucket]!;
     let count = 0;
-    for (let i = 0; i < logits.length; i++) if (buckets[i]! >>> BUCKET_SHIFT === bucket) candidates[count++] = weights[i]!;
+    for (let i = 0; i < logits.length; i++)
+      if (buckets[i]! >>> BUCKET_SHIFT === bucket) candidates[count++] = weights[i]!;
     if (count === 0) return; // rounding: all of them are needed
     const inBucket = candidates.subarray(0, count).sort();
     let at = count - 1;
@@ -98,7 +100,8 @@ export function badWords(words: readonly (readonly number[])[]): LogitsProcessor
   return (logits, history) => {
     for (const word of words) {
       const start = history.length - word.length + 1;
-      if (start >= 0 && word.every((id, i) => i === word.length - 1 || history[start + i] === id)) ban(logits, word.at(-1)!);
+      if (start >= 0 && word.every((id, i) => i === word.length - 1 || history[start + i] === id))
+        ban(logits, word.at(-1)!);
     }
   };
 }
@@ -181,7 +184,11 @@ export function largest(logits: Float32Array): number {
 /** Refuses logits that leave nothing to choose. */
 export function requireFinite(top: number, logits: Float32Array): void {
   if (Number.isFinite(top)) return;
-  const fault = logits.some(Number.isNaN) ? "the model's logits are not numbers" : top > 0 ? "a logit is infinite" : "every token is banned";
+  const fault = logits.some(Number.isNaN)
+    ? "the model's logits are not numbers"
+    : top > 0
+      ? "a logit is infinite"
+      : "every token is banned";
   throw new TesseraError("argument", `generate: no token can be chosen, ${fault}`);
 }
 

@@ -38,7 +38,9 @@ export function stopScanner(stops: readonly string[]): StopScanner {
 
 /** Where the stop string begins that ends first. */
 function firstComplete(text: string, stops: readonly string[]): number | undefined {
-  const found = stops.map((stop) => ({ start: text.indexOf(stop), length: stop.length })).filter(({ start }) => start >= 0);
+  const found = stops
+    .map((stop) => ({ start: text.indexOf(stop), length: stop.length }))
+    .filter(({ start }) => start >= 0);
   found.sort((a, b) => a.start + a.length - (b.start + b.length) || a.start - b.start);
   return found[0]?.start;
 }

@@ -3,7 +3,7 @@ import { isFloating } from "../core/dtype.js";
 import { TesseraError } from "../core/errors.js";
 import { bind, type Primitive } from "../core/primitive.js";
 import type { Aval, Tensor } from "../core/tensor.js";
-import { multiple } from "./elementwise.js";
+import { add, multiple } from "./elementwise.js";
 import { transposeOp } from "./shape.js";
 
 interface MatmulAttributes {
@@ -76,6 +76,34 @@ function swappedFrom(x: Tensor): Tensor | undefined {
   if (x.node?.op !== transposeOp) return undefined;
   const { perm } = x.node.attrs as { perm: readonly number[] };
   return swapped(x.rank).every((p, i) => perm[i] === p) ? x.node.inputs[0] : undefined;
+}
+
+const matmulAddOp: Primitive<3, MatmulAttributes> = {
+  name: "matmul_add",
+  shape: ([a, b, c], attrs) => {
+    const product = matmulOp.shape([a, b], attrs) as Aval;
+    if (product.shape.length !== 2 || product.dtype !== c.dtype || formatShape(product.shape) !== formatShape(c.shape))
+      throw new TesseraError("shape", `a product of ${formatShape(product.shape)} is not added to ${formatShape(c.shape)}`);
+    return product;
+  },
+  emit: (onnx, inputs, { transA, transB, scale }) =>
+    onnx.node("Gemm", inputs, { transA: transA ? 1 : 0, transB: transB ? 1 : 0, alpha: { f: scale } }),
+  flops: ([a, b], outputs, attrs) => matmulOp.flops!([a, b], outputs, attrs),
+  vjp: (o, at) => {
+    const [a, b] = at.inputs;
+    return [...matmulOp.vjp!(o, { ...at, inputs: [a, b] }), at.ct];
+  },
+  decompose: (o, [a, b, c], attrs) => o.add(o.matmul(a, b, attrs), c),
+};
+
+/**
+ * `total + x`, written as one operation where `x` is the product of two matrices: with `total`'s memory as the result's, a gradient
+ * is then summed up over micro-batches without a pass of its own.
+ */
+export function accumulate(total: Tensor, x: Tensor): Tensor {
+  const { node } = x;
+  const fits = node?.op === matmulOp && x.rank === 2 && node.inputs.every((factor) => factor.rank === 2);
+  return fits ? bind(matmulAddOp, [node.inputs[0]!, node.inputs[1]!, total], node.attrs as MatmulAttributes) : add(total, x);
 }
 
 const factor = (x: Aval, transposed: boolean) => formatShape(x.shape) + (transposed ? "ᵀ" : "");

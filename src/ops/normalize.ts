@@ -70,8 +70,9 @@ const layerNormalizeOp: Primitive<3, { eps: number }> = {
     return [x, statistic, statistic];
   },
   emit: (onnx, inputs, { eps }) => onnx.nodes("LayerNormalization", inputs, 3, { axis: -1, epsilon: { f: eps } }),
-  vjp: (o, { inputs: [x, weight], outputs: [, mean, inverse], ct, cts: [, ctMean, ctInverse], wanted }) => {
-    const unit = o.mul(o.sub(x, mean!), inverse!);
+  vjp: (o, { inputs: [x, weight], outputs: [, , inverse], ct, cts: [, ctMean, ctInverse], wanted, attrs: { eps } }) => {
+    const d = [x.shape.at(-1)!];
+    const unit = o.layerNormalize(x, o.full(d, 1, x.dtype), o.full(d, 0, x.dtype), eps); // one pass, where (x − μ)·r is two
     const g = o.mul(ct, weight);
     const means = o.add(
       o.mean(g, { axes: [-1], keepDims: true }),

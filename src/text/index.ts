@@ -1,3 +1,4 @@
+export { withBeginToken } from "./begin-token.js";
 export { type CharacterTokenizerOptions, trainCharacterTokenizer } from "./character-tokenizer.js";
 export type { Component } from "./component.js";
 export { loadTokenizer, saveTokenizer } from "./load-tokenizer.js";

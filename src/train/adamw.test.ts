@@ -35,18 +35,24 @@ describe.each([
     const graph = traceUpdate(options);
     using session = await compileGraph(nativeRuntime(), graph, { outputNames: graph.outputNames, threads: 1 });
     const feeds = Object.fromEntries(
-      graph.inputs.map(({ name, shape }) => [name, hostTensor(new Float32Array((shape as number[]).reduce((a, b) => a * b, 1)), shape as number[])]),
+      graph.inputs.map(({ name, shape }) => [
+        name,
+        hostTensor(new Float32Array((shape as number[]).reduce((a, b) => a * b, 1)), shape as number[]),
+      ]),
     );
     for (const name of names) (feeds[`weight.${name}`]!.data as Float32Array).set(recorded.init[name]);
     const results = { norm: hostTensor([0], []), mean: hostTensor([0], []) };
-    const state = Object.fromEntries(names.flatMap((name) => parts.map((part) => [`next.${part}.${name}`, feeds[`${part}.${name}`]!])));
+    const state = Object.fromEntries(
+      names.flatMap((name) => parts.map((part) => [`next.${part}.${name}`, feeds[`${part}.${name}`]!])),
+    );
     using binding = session.bind(feeds, { ...results, ...state });
 
     const expected = recorded[kind];
     feeds.count!.data[0] = count;
     feeds.loss!.data[0] = 6 * count;
     for (const [step, rate] of recorded.rates.entries()) {
-      for (const name of names) (feeds[`gradient.${name}`]!.data as Float32Array).set(recorded.gradients[step]![name].map((g) => g * count));
+      for (const name of names)
+        (feeds[`gradient.${name}`]!.data as Float32Array).set(recorded.gradients[step]![name].map((g) => g * count));
       for (const [name, value] of Object.entries(adamWScalars(step, rate, options))) feeds[name]!.data[0] = value;
       binding.runSync();
       expect(results.norm.data[0]).toBeCloseTo(expected.norms[step]!, 4);

@@ -39,13 +39,20 @@ describe("reading a text", () => {
   it("refuses a folder and a file that is not there", () => {
     const sub = join(folder.path, "sub");
     mkdirSync(sub);
-    expect(() => readTextFile(sub)).toThrow(expect.objectContaining({ code: "io", message: `${sub}: cannot be read, it is a folder` }));
+    expect(() => readTextFile(sub)).toThrow(
+      expect.objectContaining({ code: "io", message: `${sub}: cannot be read, it is a folder` }),
+    );
     expect(() => readTextFile(join(sub, "x"))).toThrow(/x: cannot be opened, no such file or folder$/);
   });
 });
 
 describe("encoding a corpus", () => {
-  const text = (content: string, path = "a.txt"): TextFile => ({ path, text: content, bytes: content.length, sha256: "" });
+  const text = (content: string, path = "a.txt"): TextFile => ({
+    path,
+    text: content,
+    bytes: content.length,
+    sha256: "",
+  });
   const tokenizer = trainCharacterTokenizer(["abcdefghij\n"], { specialTokens: { eos: "<end>" } }); // <end> is 0, then \n, a, b …
   const ids = (s: string) => tokenizer.encode(s, { addSpecialTokens: false });
 
@@ -65,7 +72,14 @@ describe("encoding a corpus", () => {
 
   it("keeps whole documents for validation, the same ones for a seed", () => {
     const documents = Array.from({ length: 200 }, (_, i) => "abcdefghij".slice(i % 7, (i % 7) + 3));
-    const encode = (seed: number) => encodeCorpus([text(documents.join("|"))], tokenizer, { separator: "|", endOfText: 0, validation: 0.2, split: "documents", seed });
+    const encode = (seed: number) =>
+      encodeCorpus([text(documents.join("|"))], tokenizer, {
+        separator: "|",
+        endOfText: 0,
+        validation: 0.2,
+        split: "documents",
+        seed,
+      });
     const corpus = encode(1);
     expect(corpus.training.length + corpus.validation.length).toBe(200 * 4);
     expect(corpus.validation.length / 800).toBeGreaterThan(0.1);
@@ -77,11 +91,18 @@ describe("encoding a corpus", () => {
 
   it("refuses a split by documents that leaves one side empty", () => {
     expect(() => encodeCorpus([text("abc")], tokenizer, { validation: 0.5, split: "documents" })).toThrow(
-      expect.objectContaining({ code: "data", message: expect.stringContaining("a.txt: validation by documents leaves one side without any, 1 documents at a share of 0.5") }),
+      expect.objectContaining({
+        code: "data",
+        message: expect.stringContaining(
+          "a.txt: validation by documents leaves one side without any, 1 documents at a share of 0.5",
+        ),
+      }),
     );
   });
 
   it("names the file with a character that the vocabulary lacks", () => {
-    expect(() => encodeCorpus([text("abc"), text("abz", "b.txt")], tokenizer)).toThrow(expect.objectContaining({ code: "tokenizer", message: expect.stringMatching(/^b\.txt: /) }));
+    expect(() => encodeCorpus([text("abc"), text("abz", "b.txt")], tokenizer)).toThrow(
+      expect.objectContaining({ code: "tokenizer", message: expect.stringMatching(/^b\.txt: /) }),
+    );
   });
 });

@@ -2,7 +2,13 @@ import { expect, it } from "vitest";
 import { lossCurve } from "./loss-curve.js";
 import type { LogRecord } from "./training-log.js";
 
-const evaluation = (step: number, loss: number): LogRecord => ({ type: "evaluation", step, loss, perplexity: Math.exp(loss), seconds: 0 });
+const evaluation = (step: number, loss: number): LogRecord => ({
+  type: "evaluation",
+  step,
+  loss,
+  perplexity: Math.exp(loss),
+  seconds: 0,
+});
 const trained = (step: number, loss: number): LogRecord => ({
   ...{ type: "train", step, loss, learning_rate: 1, gradient_norm: 1, tokens: 1, tokens_per_second: 1, seconds: 0 },
 });
@@ -20,10 +26,21 @@ function texts(svg: string): string[] {
 }
 
 it("has axes, round ticks, and a legend with the last and the best values", () => {
-  const records = [trained(10, 4.2), evaluation(10, 4), trained(20, 3.1), evaluation(20, 3.25), trained(30, 2.9), evaluation(30, 3.5)];
+  const records = [
+    trained(10, 4.2),
+    evaluation(10, 4),
+    trained(20, 3.1),
+    evaluation(20, 3.25),
+    trained(30, 2.9),
+    evaluation(30, 3.5),
+  ];
   const shown = texts(lossCurve(records, "a < b & c"));
-  expect(shown).toEqual(expect.arrayContaining(["a &lt; b &amp; c", "step", "loss (nats per token)", "perplexity", "0", "10", "20", "30"]));
-  expect(shown).toEqual(expect.arrayContaining(["3.0", "3.5", "4.0", "training 2.900", "validation 3.500, best 3.250 at step 20"]));
+  expect(shown).toEqual(
+    expect.arrayContaining(["a &lt; b &amp; c", "step", "loss (nats per token)", "perplexity", "0", "10", "20", "30"]),
+  );
+  expect(shown).toEqual(
+    expect.arrayContaining(["3.0", "3.5", "4.0", "training 2.900", "validation 3.500, best 3.250 at step 20"]),
+  );
   expect(shown).toContain("20.1"); // e³
 });
 

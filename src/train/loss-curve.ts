@@ -20,10 +20,9 @@ export function lossCurve(records: readonly LogRecord[], title: string): string 
   const training = points("train");
   const validation = points("evaluation");
   const all = [...training, ...validation];
-  const steps = Math.max(1, ...all.map(([step]) => step));
+  const steps = extent(all.map(([step]) => step))?.[1] ?? 1;
   const xTicks = ticks(0, steps, Math.min(8, steps));
-  const losses = all.map(([, loss]) => loss);
-  const yTicks = losses.length === 0 ? ticks(0, 1, 6) : ticks(Math.min(...losses), Math.max(...losses), 6);
+  const yTicks = ticks(...(extent(all.map(([, loss]) => loss)) ?? [0, 1]), 6);
   const [yMin, yMax] = [yTicks.values[0]!, yTicks.values.at(-1)!];
   const x = scale(0, steps, plot.left, plot.right);
   const y = scale(yMin, yMax, plot.bottom, plot.top);
@@ -97,6 +96,12 @@ function runningMean(points: readonly Point[]): Point[] | undefined {
     const near = points.slice(i - radius, i + radius + 1);
     return [step, near.reduce((sum, [, loss]) => sum + loss, 0) / near.length];
   });
+}
+
+function extent(values: readonly number[]): [least: number, most: number] | undefined {
+  return values.length === 0
+    ? undefined
+    : [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))];
 }
 
 /** Round numbers around a range, at most about `count` of them, and the digits that tell them apart. */

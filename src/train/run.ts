@@ -156,7 +156,11 @@ export async function resumeRun(
   const fixed = Object.keys(changes).filter((key) => !changeable.has(key as keyof TrainSettings));
   if (fixed.length > 0)
     throw new TesseraError("config", `${out}: ${fixed.join(", ")} cannot change once a run has started`);
-  const settings = parseTrainSettings({ ...record.settings, ...changes, out }, paths.run, {}) as RunSettings;
+  const before = record.settings;
+  // The rate at the end stays the same share of the highest one, unless it is given.
+  const floor = ((overrides.learning_rate ?? before.learning_rate) / before.learning_rate) * before.min_learning_rate;
+  const merged = { ...before, min_learning_rate: floor, ...changes, out };
+  const settings = parseTrainSettings(merged, paths.run, {}) as RunSettings;
 
   removeUnfinished(out);
   const checkpoint = listCheckpoints(out).at(-1);

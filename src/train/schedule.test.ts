@@ -19,12 +19,21 @@ it("falls along a line, or not at all", () => {
 it("never leaves the range, and never rises after the warm-up", () => {
   const length = fc.integer({ min: 0, max: 50 });
   fc.assert(
-    fc.property(fc.constantFrom(...decayNames), length, length, fc.double({ min: 0, max: 1, noNaN: true }), (decay, warmupSteps, totalSteps, floor) => {
-      const rates = Array.from({ length: 60 }, (_, step) => schedule(decay, { peak: 1, floor, warmupSteps, totalSteps })(step));
-      expect(rates.every((r) => r > 0 || floor === 0)).toBe(true);
-      expect(rates.every((r) => r >= 0 && r <= 1)).toBe(true);
-      rates.slice(warmupSteps).forEach((r, i, after) => expect(r).toBeLessThanOrEqual((after[i - 1] ?? 1) + 1e-12));
-    }),
+    fc.property(
+      fc.constantFrom(...decayNames),
+      length,
+      length,
+      fc.double({ min: 0, max: 1, noNaN: true }),
+      (decay, warmupSteps, totalSteps, floor) => {
+        const rates = Array.from({ length: 60 }, (_, step) =>
+          schedule(decay, { peak: 1, floor, warmupSteps, totalSteps })(step),
+        );
+        expect(rates.every((r) => r > 0 || floor === 0)).toBe(true);
+        expect(rates.every((r) => r >= 0 && r <= 1)).toBe(true);
+        const after = rates.slice(warmupSteps);
+        for (const [i, rate] of after.entries()) expect(rate).toBeLessThanOrEqual((after[i - 1] ?? 1) + 1e-12);
+      },
+    ),
   );
 });
 

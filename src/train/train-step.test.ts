@@ -20,7 +20,14 @@ function tinyModel(dropout = 0) {
 
 async function open(options: Partial<TrainStepOptions> = {}, dropout = 0): Promise<TrainStep> {
   const module = tinyModel(dropout);
-  const step = await trainStep(nativeRuntime(), { module, weights: initialize(module, 1), objective, batchSize: 6, threads: 2, ...options });
+  const step = await trainStep(nativeRuntime(), {
+    module,
+    weights: initialize(module, 1),
+    objective,
+    batchSize: 6,
+    threads: 2,
+    ...options,
+  });
   fill(step.batch);
   return step;
 }
@@ -34,7 +41,8 @@ function fill({ inputs, labels }: TrainStep["batch"]): void {
   }
 }
 
-const copy = (weights: Weights) => new Map([...weights].map(([path, { data }]) => [path, Float32Array.from(data as Float32Array)]));
+const copy = (weights: Weights) =>
+  new Map([...weights].map(([path, { data }]) => [path, Float32Array.from(data as Float32Array)]));
 
 function largestDifference(a: ReturnType<typeof copy>, b: ReturnType<typeof copy>): number {
   return Math.max(...[...a].map(([path, x]) => Math.max(...x.map((v, i) => Math.abs(v - b.get(path)![i]!)))));
@@ -61,7 +69,9 @@ describe("micro-batches", () => {
   });
 
   it("must divide the batch", async () => {
-    await expect(open({ microBatchSize: 4 })).rejects.toThrow("trainStep: a micro-batch of 4 rows does not divide a batch of 6");
+    await expect(open({ microBatchSize: 4 })).rejects.toThrow(
+      "trainStep: a micro-batch of 4 rows does not divide a batch of 6",
+    );
   });
 });
 
@@ -73,7 +83,10 @@ it("reports the loss before the update, over the labels that count", async () =>
     size: 6,
     write: (index: number, batch: TrainStep["batch"], row: number) => {
       for (const name of ["inputs", "labels"] as const)
-        (batch[name]!.data as BigInt64Array).set((step.batch[name]!.data as BigInt64Array).subarray(index * length, (index + 1) * length), row * length);
+        (batch[name]!.data as BigInt64Array).set(
+          (step.batch[name]!.data as BigInt64Array).subarray(index * length, (index + 1) * length),
+          row * length,
+        );
     },
   };
   const before = await evaluation.evaluate(set); // 6 rows, 4 at a time: the last batch is filled up
@@ -108,7 +121,8 @@ describe("dropout", () => {
       for (const { data } of Object.values(step.batch)) (data as BigInt64Array).copyWithin(24, 0, 24); // two equal halves
       const both = (await step.run(0, 0)).loss;
       using half = await open({ batchSize: 3, seed: 1 }, 0.3); // the first half alone has the first key of the same step
-      for (const [name, { data }] of Object.entries(half.batch)) (data as BigInt64Array).set((step.batch[name]!.data as BigInt64Array).subarray(0, 24));
+      for (const [name, { data }] of Object.entries(half.batch))
+        (data as BigInt64Array).set((step.batch[name]!.data as BigInt64Array).subarray(0, 24));
       const first = (await half.run(0, 0)).loss;
       expect(Math.abs(both - first)).toBeGreaterThan(1e-4);
     }

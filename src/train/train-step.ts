@@ -7,6 +7,7 @@ import { randomStream } from "../core/random-stream.js";
 import { type Aval, input, type Tensor } from "../core/tensor.js";
 import { full } from "../ops/constant.js";
 import { add, mul } from "../ops/elementwise.js";
+import { accumulate } from "../ops/matmul.js";
 import { reshape, slice } from "../ops/shape.js";
 import type { Weights } from "../pretrained/weights.js";
 import { compileGraph } from "../runtime/compile.js";
@@ -228,7 +229,7 @@ function sumsOf(
 }
 
 function addSums(a: Sums, b: Sums): Sums {
-  const gradients = new Map([...a.gradients].map(([path, g]) => [path, add(g, b.gradients.get(path)!)]));
+  const gradients = new Map([...a.gradients].map(([path, g]) => [path, accumulate(g, b.gradients.get(path)!)]));
   return { loss: add(a.loss, b.loss), count: add(a.count, b.count), gradients };
 }
 

@@ -11,13 +11,24 @@ const rows = (length: number) => ({
 /** Token i is i, so a window shows where it was cut. */
 const counting = (count: number) => Int32Array.from({ length: count }, (_, i) => i);
 
-function read(set: { write(at: number, batch: ReturnType<typeof rows>, row: number): void }, at: number, length: number): { inputs: number[]; labels: number[] } {
+function read(
+  set: { write(at: number, batch: ReturnType<typeof rows>, row: number): void },
+  at: number,
+  length: number,
+): { inputs: number[]; labels: number[] } {
   const batch = rows(length);
   set.write(at, batch, 0);
-  return { inputs: Array.from(batch.inputs.data as BigInt64Array, Number), labels: Array.from(batch.labels.data as BigInt64Array, Number) };
+  return {
+    inputs: Array.from(batch.inputs.data as BigInt64Array, Number),
+    labels: Array.from(batch.labels.data as BigInt64Array, Number),
+  };
 }
 
-const corpus = fc.record({ length: fc.integer({ min: 1, max: 9 }), extra: fc.integer({ min: 1, max: 80 }), seed: fc.nat() });
+const corpus = fc.record({
+  length: fc.integer({ min: 1, max: 9 }),
+  extra: fc.integer({ min: 1, max: 80 }),
+  seed: fc.nat(),
+});
 
 describe("training windows", () => {
   it("are consecutive tokens with the tokens after as labels, side by side, each once an epoch", () => {
@@ -42,11 +53,16 @@ describe("training windows", () => {
 
   it("depend on seed and position alone, not on what was read before", () => {
     fc.assert(
-      fc.property(corpus, fc.array(fc.nat(300), { minLength: 1, maxLength: 12 }), ({ length, extra, seed }, positions) => {
-        const tokens = counting(length + extra);
-        const jumping = trainingWindows(tokens, length, seed, "text");
-        for (const at of positions) expect(read(jumping, at, length)).toEqual(read(trainingWindows(tokens, length, seed, "text"), at, length));
-      }),
+      fc.property(
+        corpus,
+        fc.array(fc.nat(300), { minLength: 1, maxLength: 12 }),
+        ({ length, extra, seed }, positions) => {
+          const tokens = counting(length + extra);
+          const jumping = trainingWindows(tokens, length, seed, "text");
+          for (const at of positions)
+            expect(read(jumping, at, length)).toEqual(read(trainingWindows(tokens, length, seed, "text"), at, length));
+        },
+      ),
     );
   });
 
@@ -74,7 +90,9 @@ describe("evaluation windows", () => {
       fc.property(corpus, ({ length, extra }) => {
         const tokens = counting(length + extra);
         const set = evaluationWindows(tokens, length, 1e9, "text");
-        const predicted = Array.from({ length: set.size }, (_, i) => read(set, i, length).labels.filter((label) => label !== -100)).flat();
+        const predicted = Array.from({ length: set.size }, (_, i) =>
+          read(set, i, length).labels.filter((label) => label !== -100),
+        ).flat();
         expect(predicted).toEqual(Array.from(tokens.slice(1)));
       }),
     );

@@ -11,7 +11,8 @@ import { verify } from "./verify.js";
 const [x, y] = [input("x", [2, 3]), input("y", [2, 3])];
 const v = input("v", [3]);
 const i = input("i", [4], "int32");
-const inputs = [x, y, v, i];
+const z = input("z", [2], "float64");
+const inputs = [x, y, v, i, z];
 
 /** The nodes of a simplified value, in one line. */
 function form(value: Tensor): string {
@@ -117,6 +118,8 @@ describe("simplify keeps", () => {
     ["a zero that broadcasts", () => ops.add(v, ops.full([2, 3], 0))],
     ["a product with 0, for the sake of infinities", () => ops.mul(x, 0)],
     ["a narrower type in between", () => ops.cast(ops.cast(i, "float32"), "float64")],
+    ["a narrower type in between, and back", () => ops.cast(ops.cast(z, "float32"), "float64")],
+    ["zero apart from its opposite", () => ops.concat([ops.full([1], 0), ops.full([1], -0)])],
     ["integers through floats", () => ops.cast(ops.cast(i, "float32"), "int32")],
     ["integer products", () => ops.mul(ops.mul(i, 3), 5)],
     ["different constants", () => ops.add(ops.mul(x, 2), ops.mul(x, 3))],
@@ -165,7 +168,7 @@ describe("simplify", () => {
   });
 
   it("holds for sizes that are names", () => {
-    const z = input("z", ["b", "t", 4]);
+    const z = input("named", ["b", "t", 4]);
     const flat = ops.reshape(ops.add(z, ops.full(["b", "t", 4], 0)), ["b*t", 4]);
     const back = ops.reshape(ops.mul(flat, ops.full(["b*t", 4], 1)), ["b", "t", 4]);
     expect(simplify({ inputs: [z], outputs: [back] }).outputs).toEqual([z]);

@@ -40,7 +40,10 @@ export async function runGenerationCases(dir: string, model: LanguageModel): Pro
       const completions = await generate({ ...compiled, model: { ...model, generation } }, prompts);
       const pad = fillId(model, generation);
       const perPrompt = completions.length / padded.length;
-      const got = refill(completions.map(({ ids }, i) => [...padded[Math.floor(i / perPrompt)]!, ...ids]), pad);
+      const got = refill(
+        completions.map(({ ids }, i) => [...padded[Math.floor(i / perPrompt)]!, ...ids]),
+        pad,
+      );
       results.push({ name, ok: JSON.stringify(got) === JSON.stringify(expected), expected, got });
     } catch (error) {
       if (!(error instanceof TesseraError && error.code === "unsupported")) throw error;

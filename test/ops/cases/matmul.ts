@@ -16,7 +16,28 @@ function product(a: readonly number[], b: readonly number[], options: ops.Matmul
   );
 }
 
+/** `total` plus a product, or plus anything else. */
+function sum(a: readonly number[], b: readonly number[], total: readonly number[], options: ops.MatmulOptions = {}) {
+  return check(
+    { a: floats(a), b: floats(b), total: floats(total) },
+    {
+      build: ({ a, b, total }) => ops.accumulate(total, ops.matmul(a, b, options)),
+      oracle: ({ a, b, total }) => oracle.map2(total, oracle.matmul(a, b, options), (x, y) => x + y),
+    },
+  );
+}
+
 export const matmul = {
+  accumulate: {
+    plain: sum([3, 5], [5, 2], [3, 2]),
+    "a transposed": sum([5, 3], [5, 2], [3, 2], { transA: true }),
+    "both transposed and scaled": sum([5, 3], [2, 5], [3, 2], { transA: true, transB: true, scale: -0.5 }),
+    "a batch of products": sum([2, 3, 5], [5, 2], [2, 3, 2]),
+    "not a product": check(
+      { x: floats([3, 2]), total: floats([3, 2]) },
+      { build: ({ x, total }) => ops.accumulate(total, ops.mul(x, x)), oracle: ({ x, total }) => oracle.map2(total, x, (s, y) => s + y * y) },
+    ),
+  },
   matmul: {
     plain: product([3, 5], [5, 2]),
     "a transposed": product([5, 3], [5, 2], { transA: true }),
