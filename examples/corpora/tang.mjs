@@ -11,7 +11,8 @@ const [path = "runs/tang.txt"] = process.argv.slice(2);
 const folder = join(dirname(createRequire(import.meta.url).resolve("chinese-poetry/package.json")), "dist/quantangshi");
 const simplified = Converter({ from: "t", to: "cn" });
 
-const inMetre = (couplet) => /^(\p{Script=Han}{5}，\p{Script=Han}{5}|\p{Script=Han}{7}，\p{Script=Han}{7})[。？！；]$/u.test(couplet);
+const inMetre = (couplet) =>
+  /^(\p{Script=Han}{5}，\p{Script=Han}{5}|\p{Script=Han}{7}，\p{Script=Han}{7})[。？！；]$/u.test(couplet);
 const poems = readdirSync(folder)
   .filter((name) => name.startsWith("poet.tang."))
   .sort((a, b) => a.localeCompare(b, "en", { numeric: true }))

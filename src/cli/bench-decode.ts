@@ -15,8 +15,9 @@ import { rmsNorm } from "../nn/rms-norm.js";
 import { add } from "../ops/elementwise.js";
 import { rotate } from "../ops/rotary.js";
 import { nativeRuntime } from "../runtime/native.js";
-import { type DecodeFlags, median } from "./bench.js";
+import type { DecodeFlags } from "./bench-flags.js";
 import { memoryReadPeak } from "./machine-peak.js";
+import { median } from "./median.js";
 
 const CONTEXT = 8192;
 
@@ -40,7 +41,12 @@ function llamaLike(vocab: number): CausalLm {
       },
     );
   return module(
-    { embed_tokens: embedToken(vocab, d), layers: Array.from({ length: layers }, block), norm: rmsNorm(d), lm_head: linear(d, vocab, { bias: false }) },
+    {
+      embed_tokens: embedToken(vocab, d),
+      layers: Array.from({ length: layers }, block),
+      norm: rmsNorm(d),
+      lm_head: linear(d, vocab, { bias: false }),
+    },
     ({ embed_tokens, layers, norm, lm_head }, ids: Tensor, ctx: Context) => {
       let x = embed_tokens(ids);
       for (const layer of layers) x = layer(x, ctx);
@@ -75,13 +81,26 @@ const families: Readonly<Record<string, { build(vocab: number): CausalLm; readon
 };
 
 /** Times single tokens after a prompt, float32, alternating with plain reading of memory. */
-export async function benchDecode({ family, vocab, prompt, tokens, threads }: DecodeFlags): Promise<Readonly<Record<string, number | string>>> {
+export async function benchDecode({
+  family,
+  vocab,
+  prompt,
+  tokens,
+  threads,
+}: DecodeFlags): Promise<Readonly<Record<string, number | string>>> {
   const chosen = families[family];
-  if (!chosen) throw new TesseraError("argument", `--family: must be one of ${Object.keys(families).join(", ")}, got ${JSON.stringify(family)}`);
+  if (!chosen)
+    throw new TesseraError(
+      "argument",
+      `--family: must be one of ${Object.keys(families).join(", ")}, got ${JSON.stringify(family)}`,
+    );
   const runtime = nativeRuntime();
   const module = chosen.build(vocab);
   const weights = initialize(module, 1);
-  const bytes = [...weights].reduce((sum, [path, { data }]) => (chosen.lookedUp.test(path) ? sum : sum + data.byteLength), 0);
+  const bytes = [...weights].reduce(
+    (sum, [path, { data }]) => (chosen.lookedUp.test(path) ? sum : sum + data.byteLength),
+    0,
+  );
   const facts = { vocabSize: vocab, contextLength: CONTEXT };
   const options = threads === undefined ? {} : { threads };
   using model = await compileModel({ module, weights, facts, generation: {}, rawConfig: {} }, { runtime, ...options });

@@ -8,8 +8,9 @@ import { nativeRuntime } from "../runtime/native.js";
 import { causalLanguageModeling } from "../train/objective.js";
 import { type TrainStep, trainStep } from "../train/train-step.js";
 import { flops } from "../transforms/flops.js";
-import { median, type TrainFlags } from "./bench.js";
+import type { TrainFlags } from "./bench-flags.js";
 import { matmulPeak } from "./machine-peak.js";
+import { median } from "./median.js";
 
 /**
  * Times whole training steps of GPT-2 (forward, backward, clipping, AdamW; float32), alternating with the machine's matrix product.
@@ -31,12 +32,25 @@ export async function benchTrain(flags: TrainFlags): Promise<Readonly<Record<str
     sequenceContext({ batch, length: context }),
   );
   const work = (3 * Number(flops({ inputs: [], outputs: [logits] }))) / 1e9;
-  const parameters = [...parametersOf(module).values()].reduce((n, { shape }) => n + shape.reduce((a, b) => a * b, 1), 0);
+  const parameters = [...parametersOf(module).values()].reduce(
+    (n, { shape }) => n + shape.reduce((a, b) => a * b, 1),
+    0,
+  );
 
   const open = async (microBatchSize: number): Promise<TrainStep> => {
-    const step = await trainStep(runtime, { module, weights: initialize(module, 1), objective: causalLanguageModeling(context), batchSize: batch, microBatchSize, ...threads });
-    for (const [name, shift] of [["inputs", 0], ["labels", 1]] as const)
-      (step.batch[name]!.data as BigInt64Array).forEach((_, i, ids) => (ids[i] = BigInt(((i + shift) * 7) % vocab)));
+    const step = await trainStep(runtime, {
+      module,
+      weights: initialize(module, 1),
+      objective: causalLanguageModeling(context),
+      batchSize: batch,
+      microBatchSize,
+      ...threads,
+    });
+    for (const [name, shift] of [
+      ["inputs", 0],
+      ["labels", 1],
+    ] as const)
+      for (let i = 0, ids = step.batch[name]!.data; i < ids.length; i++) ids[i] = BigInt(((i + shift) * 7) % vocab);
     return step;
   };
   let count = 0;
@@ -49,7 +63,9 @@ export async function benchTrain(flags: TrainFlags): Promise<Readonly<Record<str
   let microBatch = flags.microBatch ?? batch;
   if (flags.microBatch === undefined) {
     let best = Number.POSITIVE_INFINITY;
-    for (const size of Array.from({ length: batch }, (_, i) => i + 1).filter((n) => batch % n === 0 && batch / n <= 12)) {
+    for (const size of Array.from({ length: batch }, (_, i) => i + 1).filter(
+      (n) => batch % n === 0 && batch / n <= 12,
+    )) {
       using step = await open(size);
       await time(step);
       const tried = Math.min(await time(step), await time(step), await time(step));

@@ -1,5 +1,6 @@
 import { cpus } from "node:os";
 import type { Command } from "commander";
+import type { DecodeFlags, TrainFlags } from "./bench-flags.js";
 import { modelFolder } from "./model-folder.js";
 import { whole } from "./options.js";
 
@@ -11,7 +12,11 @@ interface Flags {
 /** `tessera bench train | decode | load`. */
 export function addBench(program: Command): void {
   const bench = program.command("bench").description("measure this machine: training, decoding, loading");
-  const threads = ["--threads <n>", "processor threads (default: one a core)", whole("--threads", { min: 1, max: 1024 })] as const;
+  const threads = [
+    "--threads <n>",
+    "processor threads (default: one a core)",
+    whole("--threads", { min: 1, max: 1024 }),
+  ] as const;
   const positive = (flag: string, most = 1e6) => whole(flag, { min: 1, max: most });
 
   bench
@@ -23,12 +28,18 @@ export function addBench(program: Command): void {
     .option("--vocab <n>", "tokens known", positive("--vocab", 2 ** 24), 65)
     .option("--context <n>", "tokens a row", positive("--context"), 256)
     .option("--batch <n>", "rows a step", positive("--batch"), 12)
-    .option("--micro-batch <n>", "rows processed at a time (default: tries the divisors of the batch and takes the fastest)", positive("--micro-batch"))
+    .option(
+      "--micro-batch <n>",
+      "rows processed at a time (default: tries the divisors of the batch and takes the fastest)",
+      positive("--micro-batch"),
+    )
     .option("--steps <n>", "steps that are timed", positive("--steps"), 10)
     .option(...threads)
     .option("--json", "print one JSON object")
     .addHelpText("after", "\nExample:\n  tessera bench train --steps 20 --json")
-    .action(async (flags: Flags & TrainFlags) => print(flags, await (await import("./bench-train.js")).benchTrain(flags)));
+    .action(async (flags: Flags & TrainFlags) =>
+      print(flags, await (await import("./bench-train.js")).benchTrain(flags)),
+    );
 
   bench
     .command("decode")
@@ -40,7 +51,9 @@ export function addBench(program: Command): void {
     .option(...threads)
     .option("--json", "print one JSON object")
     .addHelpText("after", "\nExample:\n  tessera bench decode --family gpt2")
-    .action(async (flags: Flags & DecodeFlags) => print(flags, await (await import("./bench-decode.js")).benchDecode(flags)));
+    .action(async (flags: Flags & DecodeFlags) =>
+      print(flags, await (await import("./bench-decode.js")).benchDecode(flags)),
+    );
 
   bench
     .command("load")
@@ -53,35 +66,10 @@ export function addBench(program: Command): void {
     );
 }
 
-/** What `bench train` is told. */
-export interface TrainFlags {
-  readonly layers: number;
-  readonly heads: number;
-  readonly d: number;
-  readonly vocab: number;
-  readonly context: number;
-  readonly batch: number;
-  readonly microBatch?: number;
-  readonly steps: number;
-  readonly threads?: number;
-}
-
-/** What `bench decode` is told. */
-export interface DecodeFlags {
-  readonly family: string;
-  readonly vocab: number;
-  readonly prompt: number;
-  readonly tokens: number;
-  readonly threads?: number;
-}
-
 function print({ json }: Flags, result: Readonly<Record<string, number | string>>): void {
   const all: Record<string, number | string> = { ...result, processor: cpus()[0]?.model.trim() ?? "unknown" };
   if (json) console.log(JSON.stringify(all));
-  else for (const [name, value] of Object.entries(all)) console.log(`${name.padEnd(30)}${typeof value === "number" ? Number(value.toPrecision(5)) : value}`);
-}
-
-/** The middle of some numbers. */
-export function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1]!;
+  else
+    for (const [name, value] of Object.entries(all))
+      console.log(`${name.padEnd(30)}${typeof value === "number" ? Number(value.toPrecision(5)) : value}`);
 }

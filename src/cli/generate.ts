@@ -28,11 +28,23 @@ export function addGenerate(program: Command): void {
     .argument("[prompt]", "the text to continue; - reads it from standard input")
     .option("--model <name|folder>", "a model that comes with the package, or a model folder", "ishmael")
     .option("--max-tokens <n>", "most tokens to generate", whole("--max-tokens", { min: 1 }), 200)
-    .option("--temperature <x>", "0 takes the most probable token, 1 draws as the model says", real("--temperature", { min: 0 }))
+    .option(
+      "--temperature <x>",
+      "0 takes the most probable token, 1 draws as the model says",
+      real("--temperature", { min: 0 }),
+    )
     .option("--top-k <n>", "draw from the n most probable tokens; 0 is all", whole("--top-k", { min: 0 }))
     .option("--top-p <x>", "draw from the most probable tokens that add up to x", real("--top-p", { min: 0, max: 1 }))
-    .option("--min-p <x>", "draw from tokens at least x times as probable as the most probable", real("--min-p", { min: 0, max: 1 }))
-    .option("--repetition-penalty <x>", "above 1: tokens that occurred become less probable", real("--repetition-penalty", { above: 0 }))
+    .option(
+      "--min-p <x>",
+      "draw from tokens at least x times as probable as the most probable",
+      real("--min-p", { min: 0, max: 1 }),
+    )
+    .option(
+      "--repetition-penalty <x>",
+      "above 1: tokens that occurred become less probable",
+      real("--repetition-penalty", { above: 0 }),
+    )
     .option("--seed <n>", "equal seeds draw equal texts (default: another one each time)", whole("--seed", { min: 0 }))
     .option("--stop <text...>", "end before this text")
     .option("--threads <n>", "processor threads (default: one a core)", whole("--threads", { min: 1, max: 1024 }))
@@ -75,7 +87,13 @@ async function generate(prompt: string | undefined, flags: Flags): Promise<void>
 }
 
 /** Prints a text and its continuation as it comes. */
-async function complete(model: CompiledModel, tokenizer: Tokenizer, prompt: string, options: TextOptions, json: boolean): Promise<void> {
+async function complete(
+  model: CompiledModel,
+  tokenizer: Tokenizer,
+  prompt: string,
+  options: TextOptions,
+  json: boolean,
+): Promise<void> {
   const { generateText, streamText } = await import("../generate/index.js");
   if (json) {
     const completion = await generateText(model, tokenizer, prompt, options);
@@ -93,7 +111,12 @@ async function complete(model: CompiledModel, tokenizer: Tokenizer, prompt: stri
 /** A prompt a line until the input ends. An interrupted completion ends alone, not the session. */
 async function converse(model: CompiledModel, tokenizer: Tokenizer, options: TextOptions): Promise<void> {
   const terminal = process.stdin.isTTY === true;
-  const lines = createInterface({ input: process.stdin, output: terminal ? process.stdout : undefined, prompt: "> ", terminal });
+  const lines = createInterface({
+    input: process.stdin,
+    output: terminal ? process.stdout : undefined,
+    prompt: "> ",
+    terminal,
+  });
   if (terminal) lines.prompt();
   for await (const line of lines) {
     if (line.trim() !== "") {
@@ -111,7 +134,10 @@ async function converse(model: CompiledModel, tokenizer: Tokenizer, options: Tex
 /** Runs with a signal that Ctrl-C aborts; a second Ctrl-C ends the process as usual. */
 async function interruptible(
   run: (signal: AbortSignal) => Promise<void>,
-  source: { once(event: "SIGINT", listener: () => void): unknown; off(event: "SIGINT", listener: () => void): unknown } = process,
+  source: {
+    once(event: "SIGINT", listener: () => void): unknown;
+    off(event: "SIGINT", listener: () => void): unknown;
+  } = process,
 ): Promise<void> {
   const controller = new AbortController();
   const abort = () => controller.abort();

@@ -98,10 +98,13 @@ function rows(params: ReadonlyMap<string, Param>): ParameterRow[] {
 /** The report as text. */
 export function formatReport(report: ModelReport): string {
   const { flopsPerToken, memory } = report;
-  const cells = report.table.map((r) => [r.name, formatShape(r.shape), `× ${r.count}`, r.parameters.toLocaleString("en")] as const);
+  const cells = report.table.map(
+    (r) => [r.name, formatShape(r.shape), `× ${r.count}`, r.parameters.toLocaleString("en")] as const,
+  );
   const width = [0, 1, 2, 3].map((i) => Math.max(...cells.map((row) => row[i]!.length)));
-  const table = cells.map(([name, shape, count, total]) =>
-    `  ${name.padEnd(width[0]!)}  ${shape.padEnd(width[1]!)}  ${count.padStart(width[2]!)}  ${total.padStart(width[3]!)}`,
+  const table = cells.map(
+    ([name, shape, count, total]) =>
+      `  ${name.padEnd(width[0]!)}  ${shape.padEnd(width[1]!)}  ${count.padStart(width[2]!)}  ${total.padStart(width[3]!)}`,
   );
   return [
     `${report.architecture} (${report.family})`,

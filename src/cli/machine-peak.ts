@@ -25,7 +25,10 @@ export async function matmulPeak(runtime: Runtime, threads: Threads): Promise<Pe
   const [a, b] = [input("a", [n, n]), input("b", [n, n])];
   const weights = { b: hostTensor(random(n * n, "b"), [n, n]) };
   const session = await compileGraph(runtime, { inputs: [a, b], outputs: [matmul(a, b)] }, { ...threads, weights });
-  const binding = session.bind({ a: hostTensor(random(n * n, "a"), [n, n]) }, { out0: hostTensor(new Float32Array(n * n), [n, n]) });
+  const binding = session.bind(
+    { a: hostTensor(random(n * n, "a"), [n, n]) },
+    { out0: hostTensor(new Float32Array(n * n), [n, n]) },
+  );
   const repeats = 8;
   return peakOf(session, binding, repeats, (repeats * 2 * n ** 3) / 1e9);
 }
@@ -36,7 +39,10 @@ export async function memoryReadPeak(runtime: Runtime, threads: Threads): Promis
   const x = input("x", [rows, columns]);
   const session = await compileGraph(runtime, { inputs: [x], outputs: [sum(x, { axes: [-1] })] }, threads);
   const data = new Float32Array(rows * columns).fill(0.5);
-  const binding = session.bind({ x: hostTensor(data, [rows, columns]) }, { out0: hostTensor(new Float32Array(rows), [rows]) });
+  const binding = session.bind(
+    { x: hostTensor(data, [rows, columns]) },
+    { out0: hostTensor(new Float32Array(rows), [rows]) },
+  );
   return peakOf(session, binding, 1, data.byteLength / 1e9);
 }
 

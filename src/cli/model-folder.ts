@@ -13,7 +13,9 @@ const CHECKPOINTS = fileURLToPath(new URL("../../checkpoints", import.meta.url))
  */
 export function modelFolder(name: string): string {
   if (existsSync(name)) return name;
-  const known = existsSync(CHECKPOINTS) ? readdirSync(CHECKPOINTS, { withFileTypes: true }).flatMap((e) => (e.isDirectory() ? [e.name] : [])) : [];
+  const known = existsSync(CHECKPOINTS)
+    ? readdirSync(CHECKPOINTS, { withFileTypes: true }).flatMap((e) => (e.isDirectory() ? [e.name] : []))
+    : [];
   if (known.includes(name)) return join(CHECKPOINTS, name);
   throw new TesseraError("io", `${name}: no such folder, and no model of that name (${known.join(", ")})`);
 }

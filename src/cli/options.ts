@@ -21,7 +21,11 @@ export function real(flag: string, bounds: Bounds = {}): FlagReader<number> {
   return numeric(flag, bounds, false);
 }
 
-function numeric(flag: string, { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY, above }: Bounds, integer: boolean): FlagReader<number> {
+function numeric(
+  flag: string,
+  { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY, above }: Bounds,
+  integer: boolean,
+): FlagReader<number> {
   const bounds = [
     min > Number.NEGATIVE_INFINITY ? `≥ ${min}` : "",
     above !== undefined ? `> ${above}` : "",
@@ -30,7 +34,11 @@ function numeric(flag: string, { min = Number.NEGATIVE_INFINITY, max = Number.PO
   const must = `${integer ? "a whole number" : "a number"}${bounds.length > 0 ? ` ${bounds.join(" and ")}` : ""}`;
   return (text) => {
     const value = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text.trim()) ? Number(text) : Number.NaN;
-    const fits = (integer ? Number.isSafeInteger(value) : Number.isFinite(value)) && value >= min && value <= max && value > (above ?? Number.NEGATIVE_INFINITY);
+    const fits =
+      (integer ? Number.isSafeInteger(value) : Number.isFinite(value)) &&
+      value >= min &&
+      value <= max &&
+      value > (above ?? Number.NEGATIVE_INFINITY);
     if (!fits) throw new TesseraError("argument", `${flag}: must be ${must}, got ${JSON.stringify(text.slice(0, 80))}`);
     return value;
   };
@@ -40,7 +48,10 @@ function numeric(flag: string, { min = Number.NEGATIVE_INFINITY, max = Number.PO
 export function choice<const T extends string>(flag: string, ...allowed: readonly T[]): FlagReader<T> {
   return (text) => {
     if (!(allowed as readonly string[]).includes(text))
-      throw new TesseraError("argument", `${flag}: must be one of ${allowed.join(", ")}, got ${JSON.stringify(text.slice(0, 80))}`);
+      throw new TesseraError(
+        "argument",
+        `${flag}: must be one of ${allowed.join(", ")}, got ${JSON.stringify(text.slice(0, 80))}`,
+      );
     return text as T;
   };
 }

@@ -1,5 +1,11 @@
 import { type Command, Option } from "commander";
-import { loadTokenizer, saveTokenizer, trainByteLevelBpe, trainCharacterTokenizer, withBeginToken } from "../text/index.js";
+import {
+  loadTokenizer,
+  saveTokenizer,
+  trainByteLevelBpe,
+  trainCharacterTokenizer,
+  withBeginToken,
+} from "../text/index.js";
 import { modelFolder } from "./model-folder.js";
 import { choice, whole } from "./options.js";
 import { readTexts } from "./read-text.js";
@@ -13,25 +19,52 @@ export function addTokenizer(program: Command): void {
     .description("train a tokenizer on text files and save it as tokenizer.json")
     .argument("<files...>", "UTF-8 text files; - is standard input")
     .requiredOption("--out <folder>", "where tokenizer.json goes")
-    .addOption(new Option("--kind <kind>", "byte-level BPE, or one token a character").default("bpe").argParser(choice("--kind", "bpe", "character")))
-    .option("--vocab-size <n>", "tokens in all (default 8192; character: no limit)", whole("--vocab-size", { min: 1, max: 2 ** 24 }))
-    .option("--min-frequency <n>", "how often a pair or a character must occur (default 2; character: 1)", whole("--min-frequency", { min: 1 }))
+    .addOption(
+      new Option("--kind <kind>", "byte-level BPE, or one token a character")
+        .default("bpe")
+        .argParser(choice("--kind", "bpe", "character")),
+    )
+    .option(
+      "--vocab-size <n>",
+      "tokens in all (default 8192; character: no limit)",
+      whole("--vocab-size", { min: 1, max: 2 ** 24 }),
+    )
+    .option(
+      "--min-frequency <n>",
+      "how often a pair or a character must occur (default 2; character: 1)",
+      whole("--min-frequency", { min: 1 }),
+    )
     .option("--begin-token", "set <|endoftext|> before every text that is encoded: prompts begin a document")
     .option("--json", "print one JSON object instead of a sentence")
     .addHelpText("after", "\nExample:\n  tessera tokenizer train corpus.txt --vocab-size 8192 --out my-tokenizer")
-    .action(async (files: string[], o: { out: string; kind: "bpe" | "character"; vocabSize?: number; minFrequency?: number; beginToken?: boolean; json?: boolean }) => {
-      const began = performance.now();
-      const texts = readTexts(files).flatMap((text) => text.split("<|endoftext|>"));
-      const least = o.minFrequency === undefined ? {} : { minFrequency: o.minFrequency };
-      const made =
-        o.kind === "bpe"
-          ? trainByteLevelBpe(texts, { vocabSize: o.vocabSize ?? 8192, ...least })
-          : trainCharacterTokenizer(texts, { ...(o.vocabSize === undefined ? {} : { maxVocab: o.vocabSize }), ...least });
-      await saveTokenizer(o.out, o.beginToken ? withBeginToken(made) : made);
-      const seconds = Number(((performance.now() - began) / 1000).toFixed(2));
-      if (o.json) console.log(JSON.stringify({ out: o.out, kind: o.kind, vocabSize: made.vocabSize, seconds }));
-      else console.log(`${o.out}/tokenizer.json: ${made.vocabSize} tokens, ${seconds} s`);
-    });
+    .action(
+      async (
+        files: string[],
+        o: {
+          out: string;
+          kind: "bpe" | "character";
+          vocabSize?: number;
+          minFrequency?: number;
+          beginToken?: boolean;
+          json?: boolean;
+        },
+      ) => {
+        const began = performance.now();
+        const texts = readTexts(files).flatMap((text) => text.split("<|endoftext|>"));
+        const least = o.minFrequency === undefined ? {} : { minFrequency: o.minFrequency };
+        const made =
+          o.kind === "bpe"
+            ? trainByteLevelBpe(texts, { vocabSize: o.vocabSize ?? 8192, ...least })
+            : trainCharacterTokenizer(texts, {
+                ...(o.vocabSize === undefined ? {} : { maxVocab: o.vocabSize }),
+                ...least,
+              });
+        await saveTokenizer(o.out, o.beginToken ? withBeginToken(made) : made);
+        const seconds = Number(((performance.now() - began) / 1000).toFixed(2));
+        if (o.json) console.log(JSON.stringify({ out: o.out, kind: o.kind, vocabSize: made.vocabSize, seconds }));
+        else console.log(`${o.out}/tokenizer.json: ${made.vocabSize} tokens, ${seconds} s`);
+      },
+    );
 
   tokenizer
     .command("encode")

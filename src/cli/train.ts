@@ -67,7 +67,8 @@ export function addTrain(program: Command): void {
     .option("--config <file>", "JSON file of settings, named as the flags with _ for -; flags win")
     .option("--resume <folder>", "go on with an interrupted run; settings of its course may change")
     .option("--json", "print events as JSON lines instead of a progress line");
-  for (const [name, [kind, description]] of Object.entries(trainFlags)) train.addOption(flagOf(name, kind, description));
+  for (const [name, [kind, description]] of Object.entries(trainFlags))
+    train.addOption(flagOf(name, kind, description));
   train
     .addHelpText(
       "after",
@@ -99,12 +100,15 @@ function flagOf(name: string, kind: Kind, description: string): Option {
       }
     },
     "yes-no": (text) => {
-      if (text !== "true" && text !== "false") throw new TesseraError("argument", `${flag}: must be true or false, got ${JSON.stringify(text.slice(0, 80))}`);
+      if (text !== "true" && text !== "false")
+        throw new TesseraError("argument", `${flag}: must be true or false, got ${JSON.stringify(text.slice(0, 80))}`);
       return text === "true";
     },
   };
   const words = typeof kind === "string" ? undefined : kind;
-  const placeholder = words ? words.join("|") : { whole: "n", real: "x", text: "text", json: "object", "yes-no": "true|false" }[kind as "text"];
+  const placeholder = words
+    ? words.join("|")
+    : { whole: "n", real: "x", text: "text", json: "object", "yes-no": "true|false" }[kind as "text"];
   return new Option(`${flag} <${placeholder}>`, description).argParser(readers[words ? "text" : (kind as string)]!);
 }
 
@@ -118,13 +122,20 @@ async function run(files: string[], flags: Flags): Promise<void> {
   }
   if (files.length > 0) chosen.data = files;
   if (resume !== undefined && (out !== undefined || config !== undefined))
-    throw new TesseraError("argument", "--resume: a run goes on in its own folder with its own settings; leave out --out and --config");
+    throw new TesseraError(
+      "argument",
+      "--resume: a run goes on in its own folder with its own settings; leave out --out and --config",
+    );
   if (resume === undefined && out !== undefined) chosen.out = out;
 
   const started = performance.now();
   const screen = json ? jsonLines() : progressLine();
-  const prepared = { onProgress: (stage: "tokenizer" | "encoding", done: number) => screen.stage(stage === "tokenizer" ? "training the tokenizer" : "encoding", done) };
-  const settings = () => (config === undefined ? parseTrainSettings(chosen, "train") : readTrainSettings(config, chosen));
+  const prepared = {
+    onProgress: (stage: "tokenizer" | "encoding", done: number) =>
+      screen.stage(stage === "tokenizer" ? "training the tokenizer" : "encoding", done),
+  };
+  const settings = () =>
+    config === undefined ? parseTrainSettings(chosen, "train") : readTrainSettings(config, chosen);
   const ready = resume === undefined ? await startRun(settings(), prepared) : await resumeRun(resume, chosen, prepared);
   for (const warning of ready.warnings) console.error(`warning: ${warning}`);
 
@@ -229,11 +240,16 @@ function progressLine(): Screen {
         over(
           `step ${e.step}/${e.steps}  loss ${e.loss.toFixed(3)}  ${Math.round(e.tokensPerSecond).toLocaleString("en")} tokens/s  ETA ${duration(e.eta)}  rate ${e.learningRate.toExponential(1)}  epoch ${e.epoch.toFixed(2)}`,
         );
-      else if (e.type === "evaluation") say(`step ${e.step}: validation loss ${e.loss.toFixed(4)}, perplexity ${e.perplexity.toFixed(2)}${e.best ? "" : " (not the best)"}`);
+      else if (e.type === "evaluation")
+        say(
+          `step ${e.step}: validation loss ${e.loss.toFixed(4)}, perplexity ${e.perplexity.toFixed(2)}${e.best ? "" : " (not the best)"}`,
+        );
     },
     stopping: () => say("finishing the step, then saving; Ctrl-C again ends at once"),
     end(r) {
-      const loss = r.validation ? `, validation loss ${r.validation.loss.toFixed(4)}, perplexity ${Math.exp(r.validation.loss).toFixed(2)}` : "";
+      const loss = r.validation
+        ? `, validation loss ${r.validation.loss.toFixed(4)}, perplexity ${Math.exp(r.validation.loss).toFixed(2)}`
+        : "";
       if (r.status === "finished") {
         say(`${r.step} steps in ${duration(r.seconds)}${loss}`);
         say(`model: ${r.out}   loss curve: ${r.curve}`);

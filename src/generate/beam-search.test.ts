@@ -95,7 +95,7 @@ describe("beamSearch", () => {
           const found = results[p]!.filter(({ score }) => score > -1e6).slice(0, expected.length);
           expect(found.map(({ ids }) => ids)).toEqual(expected.slice(0, found.length).map(({ ids }) => ids));
           expect(found.length).toBe(Math.min(32, expected.length));
-          found.forEach(({ score }, i) => expect(score).toBeCloseTo(expected[i]!.score, 4));
+          for (const [i, { score }] of found.entries()) expect(score).toBeCloseTo(expected[i]!.score, 4);
         }
       }
     },
@@ -133,7 +133,7 @@ describe("beamSearch", () => {
     };
     await beamSearch(decoder, [{ ids: [4], maxNewTokens: 7, eos: [], process }], settings(3), {});
     for (const { history, logits } of seen.slice(3))
-      logProbabilities(predict(history)).forEach((x, id) => expect(logits[id]).toBeCloseTo(x, 4));
+      for (const [id, x] of logProbabilities(predict(history)).entries()) expect(logits[id]).toBeCloseTo(x, 4);
     expect(seen).toHaveLength(3 * 7);
     expect(new Set(seen.map(({ history }) => history.join())).size).toBeGreaterThan(15);
   });

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { TesseraError } from "../core/errors.js";
+import { quote } from "../core/quote.js";
 import { writeFileAtomic } from "./atomic-write.js";
 import { formatConfigJson } from "./config-format.js";
 import { readJsonObject } from "./json-file.js";
-import { quote } from "../core/quote.js";
 
 /** A model folder's `config.json`, not yet understood. */
 export interface RawConfig {

@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { configReader, type FieldReader, type NumberField } from "../core/config-reader.js";
+import { quote } from "../core/quote.js";
 import { writeFileAtomic } from "./atomic-write.js";
 import { formatConfigJson } from "./config-format.js";
-import { configReader, type FieldReader, type NumberField } from "../core/config-reader.js";
 import { readJsonObject } from "./json-file.js";
-import { quote } from "../core/quote.js";
 
 /**
  * How a model generates unless it is told otherwise: the fields of `generation_config.json`, under the names and with the meaning

@@ -1,7 +1,7 @@
 import { closeSync } from "node:fs";
 import { type ErrorCode, messageOf, TesseraError } from "../core/errors.js";
-import { jsonCursor } from "./json-cursor.js";
 import { quote } from "../core/quote.js";
+import { jsonCursor } from "./json-cursor.js";
 import { openRegularFile, readFully } from "./regular-file.js";
 
 /** How a JSON file is read. */

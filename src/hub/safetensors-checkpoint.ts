@@ -2,8 +2,8 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { TesseraError } from "../core/errors.js";
 import type { HostTensor } from "../core/host-tensor.js";
-import { isObject, readJsonObject } from "./json-file.js";
 import { quote } from "../core/quote.js";
+import { isObject, readJsonObject } from "./json-file.js";
 import { openSafetensors, type SafetensorsFile } from "./safetensors.js";
 import type { SafetensorsTensor } from "./safetensors-header.js";
 

@@ -1,7 +1,7 @@
 import { bytesOf, type DType } from "../core/dtype.js";
 import { TesseraError } from "../core/errors.js";
-import { jsonCursor } from "./json-cursor.js";
 import { quote } from "../core/quote.js";
+import { jsonCursor } from "./json-cursor.js";
 
 // The format: 8 bytes little-endian header length · the header, JSON in UTF-8, padded with spaces · the tensors' bytes, without gaps.
 // https://github.com/huggingface/safetensors#format

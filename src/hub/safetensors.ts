@@ -2,8 +2,8 @@ import { closeSync } from "node:fs";
 import { allocate, bytesOf, viewAs } from "../core/dtype.js";
 import { messageOf, TesseraError } from "../core/errors.js";
 import type { HostTensor } from "../core/host-tensor.js";
-import { type StagedFile, stageFile } from "./atomic-write.js";
 import { quote } from "../core/quote.js";
+import { type StagedFile, stageFile } from "./atomic-write.js";
 import { openRegularFile, readFully } from "./regular-file.js";
 import {
   formatHeader,

@@ -2,16 +2,16 @@ import type { ConfigReader } from "../core/config-reader.js";
 import { module } from "../core/module.js";
 import type { Tensor } from "../core/tensor.js";
 import { observe } from "../core/trace.js";
-import { gelu, relu, silu, tanh } from "../ops/activation.js";
-import { add } from "../ops/elementwise.js";
-import { matmul } from "../ops/matmul.js";
-import { split } from "../ops/shape.js";
 import type { Context } from "../nn/context.js";
 import { embedToken } from "../nn/embed-token.js";
 import { layerNorm } from "../nn/layer-norm.js";
 import { conv1d, linear } from "../nn/linear.js";
 import { mergeHeads, splitHeads } from "../nn/multi-headed-attention.js";
 import { learnedPositions } from "../nn/positions.js";
+import { gelu, relu, silu, tanh } from "../ops/activation.js";
+import { add } from "../ops/elementwise.js";
+import { matmul } from "../ops/matmul.js";
+import { split } from "../ops/shape.js";
 import { defineModel } from "./model.js";
 
 /** GPT-2: decoder-only, learned positions, pre-norm. Radford et al. 2019; parity with transformers' `GPT2LMHeadModel`. */
@@ -52,7 +52,9 @@ function parse(c: ConfigReader): Gpt2Config {
     n_layer: c.int("n_layer", size),
     n_head: c.int("n_head", size),
     n_inner: c.int("n_inner", { min: 1, default: null }),
-    activation_function: c.oneOf("activation_function", Object.keys(activations) as (keyof typeof activations)[], { default: "gelu_new" }),
+    activation_function: c.oneOf("activation_function", Object.keys(activations) as (keyof typeof activations)[], {
+      default: "gelu_new",
+    }),
     layer_norm_epsilon: c.number("layer_norm_epsilon", { above: 0, default: 1e-5 }),
     scale_attn_weights: c.bool("scale_attn_weights", { default: true }),
     scale_attn_by_inverse_layer_idx: c.bool("scale_attn_by_inverse_layer_idx", { default: false }),
@@ -61,17 +63,26 @@ function parse(c: ConfigReader): Gpt2Config {
     attn_pdrop: c.number("attn_pdrop", rate),
     resid_pdrop: c.number("resid_pdrop", rate),
   };
-  if (config.n_embd % config.n_head !== 0) c.problem(`n_embd ${config.n_embd} does not divide into n_head ${config.n_head}`);
+  if (config.n_embd % config.n_head !== 0)
+    c.problem(`n_embd ${config.n_embd} does not divide into n_head ${config.n_head}`);
   c.expect("add_cross_attention", false);
   // The order of scaling and the summary head of other classes change no number of this one.
-  c.ignore("reorder_and_upcast_attn", "n_ctx", ...["type", "use_proj", "activation", "proj_to_labels", "first_dropout"].map((s) => `summary_${s}`));
+  c.ignore(
+    "reorder_and_upcast_attn",
+    "n_ctx",
+    ...["type", "use_proj", "activation", "proj_to_labels", "first_dropout"].map((s) => `summary_${s}`),
+  );
   return config;
 }
 
 const selfAttention = (c: Gpt2Config, layer: number) => {
-  const divisor = (c.scale_attn_weights ? Math.sqrt(c.n_embd / c.n_head) : 1) * (c.scale_attn_by_inverse_layer_idx ? layer + 1 : 1);
+  const divisor =
+    (c.scale_attn_weights ? Math.sqrt(c.n_embd / c.n_head) : 1) * (c.scale_attn_by_inverse_layer_idx ? layer + 1 : 1);
   return module(
-    { c_attn: conv1d(c.n_embd, 3 * c.n_embd), c_proj: conv1d(c.n_embd, c.n_embd, { std: 0.02 / Math.sqrt(2 * c.n_layer) }) },
+    {
+      c_attn: conv1d(c.n_embd, 3 * c.n_embd),
+      c_proj: conv1d(c.n_embd, c.n_embd, { std: 0.02 / Math.sqrt(2 * c.n_layer) }),
+    },
     ({ c_attn, c_proj }, x: Tensor, ctx: Context) => {
       const [q, k, v] = split(c_attn(x), 3).map((y) => splitHeads(y, c.n_head)) as [Tensor, Tensor, Tensor]; // 3 × [b, t, h, d]
       const onWeights = (w: Tensor) => ctx.dropout(w, c.attn_pdrop);
@@ -85,7 +96,8 @@ const mlp = (c: Gpt2Config) => {
   const inner = c.n_inner ?? 4 * c.n_embd;
   return module(
     { c_fc: conv1d(c.n_embd, inner), c_proj: conv1d(inner, c.n_embd, { std: 0.02 / Math.sqrt(2 * c.n_layer) }) },
-    ({ c_fc, c_proj }, x: Tensor, ctx: Context) => ctx.dropout(c_proj(activations[c.activation_function](c_fc(x))), c.resid_pdrop),
+    ({ c_fc, c_proj }, x: Tensor, ctx: Context) =>
+      ctx.dropout(c_proj(activations[c.activation_function](c_fc(x))), c.resid_pdrop),
   );
 };
 

@@ -1,12 +1,12 @@
 import type { ConfigReader } from "../core/config-reader.js";
 import { module } from "../core/module.js";
 import type { Tensor } from "../core/tensor.js";
-import { gelu } from "../ops/activation.js";
-import { matmul } from "../ops/matmul.js";
 import type { Context } from "../nn/context.js";
 import { embedTokenWithPosition } from "../nn/embed-token-with-position.js";
 import { layerNorm } from "../nn/layer-norm.js";
 import { transformerBlock } from "../nn/transformer-block.js";
+import { gelu } from "../ops/activation.js";
+import { matmul } from "../ops/matmul.js";
 import { defineModel } from "./model.js";
 
 /**
@@ -36,12 +36,27 @@ export const GPT3_175B: Gpt3Config = {
 };
 
 /** TransformerBlockⁿ ∘ EmbedTokenWithPosition, and the embedding's transpose as head: `ids: [b, t]` → logits `[b, t, v]`. */
-export const gpt3LmHeadModel = ({ vocab_size, n_positions, n_embd: d, n_layer, n_head: heads, attention_window, dropout }: Gpt3Config) =>
+export const gpt3LmHeadModel = ({
+  vocab_size,
+  n_positions,
+  n_embd: d,
+  n_layer,
+  n_head: heads,
+  attention_window,
+  dropout,
+}: Gpt3Config) =>
   module(
     {
       $embed: embedTokenWithPosition(vocab_size, d, n_positions, { positions: "learned" }),
       h: Array.from({ length: n_layer }, (_, i) =>
-        transformerBlock({ d, heads, activation: gelu, norm: "pre", mask: i % 2 === 0 ? "causal" : { window: attention_window }, dropout }),
+        transformerBlock({
+          d,
+          heads,
+          activation: gelu,
+          norm: "pre",
+          mask: i % 2 === 0 ? "causal" : { window: attention_window },
+          dropout,
+        }),
       ),
       ln_f: layerNorm(d),
     },
@@ -65,7 +80,8 @@ export const gpt3 = defineModel<Gpt3Config>({
       attention_window: c.int("attention_window", { min: 1, default: 256 }),
       dropout: c.number("dropout", { min: 0, max: 0.999, default: 0 }),
     };
-    if (config.n_embd % config.n_head !== 0) c.problem(`n_embd ${config.n_embd} does not divide into n_head ${config.n_head}`);
+    if (config.n_embd % config.n_head !== 0)
+      c.problem(`n_embd ${config.n_embd} does not divide into n_head ${config.n_head}`);
     return config;
   },
   architectures: { Gpt3LMHeadModel: { task: "causal-lm", build: gpt3LmHeadModel } },

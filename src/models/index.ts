@@ -1,27 +1,27 @@
 import { TesseraError } from "../core/errors.js";
-import { feedForwardLm } from "./feed-forward-lm.js";
-import { gpt2 } from "./gpt2.js";
-import { gpt3 } from "./gpt3.js";
-import type { ModelFamily } from "./model.js";
-import { rnnLm } from "./rnn-lm.js";
+import * as registered from "./families.js";
+import type { AnyModelFamily } from "./model.js";
 
-export * from "./feed-forward-lm.js";
-export * from "./gpt2.js";
-export * from "./gpt3.js";
+export * from "./families.js";
 export * from "./model.js";
-export * from "./rnn-lm.js";
+
+const isFamily = (value: unknown): value is AnyModelFamily =>
+  typeof value === "object" && value !== null && "kind" in value && value.kind === "family";
 
 /** Every family, by `model_type`. */
-// biome-ignore lint/suspicious/noExplicitAny: each family has a configuration of its own
-export const families: ReadonlyMap<string, ModelFamily<any>> = new Map(
-  [feedForwardLm, gpt2, gpt3, rnnLm].map((family) => [family.modelType, family as ModelFamily<any>]),
+export const families: ReadonlyMap<string, AnyModelFamily> = new Map(
+  Object.values<unknown>(registered)
+    .filter(isFamily)
+    .map((family) => [family.modelType, family]),
 );
 
 /** The family of a `model_type`. @throws TesseraError `unsupported` naming the known ones */
-// biome-ignore lint/suspicious/noExplicitAny: each family has a configuration of its own
-export function familyOf(modelType: string, where: string): ModelFamily<any> {
+export function familyOf(modelType: string, where: string): AnyModelFamily {
   const family = families.get(modelType);
   if (!family)
-    throw new TesseraError("unsupported", `${where}: model_type ${JSON.stringify(modelType)} is not supported (${[...families.keys()].join(", ")})`);
+    throw new TesseraError(
+      "unsupported",
+      `${where}: model_type ${JSON.stringify(modelType)} is not supported (${[...families.keys()].join(", ")})`,
+    );
   return family;
 }

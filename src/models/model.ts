@@ -1,6 +1,6 @@
+import type { ConfigReader } from "../core/config-reader.js";
 import type { Module } from "../core/module.js";
 import type { Tensor } from "../core/tensor.js";
-import type { ConfigReader } from "../core/config-reader.js";
 import type { Context } from "../nn/context.js";
 
 /** A causal language model, p(x_{i+1} | x_{1:i}): called with `ids: [b, t]` int64 and a context → logits `[b, t, v]`. */
@@ -30,6 +30,7 @@ export interface ModelSizes {
 
 /** A family of models: how its config.json is read, what it can be, how its checkpoint is laid out. */
 export interface ModelFamily<C> {
+  readonly kind: "family";
   /** `model_type` of config.json. */
   readonly modelType: string;
   /** Reads the fields, refusing what is not supported. */
@@ -48,7 +49,11 @@ export interface ModelFamily<C> {
   };
 }
 
-/** A family of models; the identity, for inference of the configuration's type. */
-export function defineModel<C>(family: ModelFamily<C>): ModelFamily<C> {
-  return family;
+/** A family of whatever configuration. */
+// biome-ignore lint/suspicious/noExplicitAny: each family has a configuration of its own
+export type AnyModelFamily = ModelFamily<any>;
+
+/** Declares a family of models. */
+export function defineModel<C>(family: Omit<ModelFamily<C>, "kind">): ModelFamily<C> {
+  return { kind: "family", ...family };
 }

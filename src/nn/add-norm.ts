@@ -13,8 +13,15 @@ import { layerNormalize } from "../ops/normalize.js";
  *
  * @example norm1((y) => feedForward(y), x)
  */
-export function addNorm(d: number, { norm = "post", eps = 1e-5 }: { readonly norm?: "post" | "pre"; readonly eps?: number } = {}) {
-  return module({ weight: param([d], "ones"), bias: param([d], "zeros") }, ({ weight, bias }, f: (x: Tensor) => Tensor, x: Tensor) =>
-    norm === "post" ? layerNormalize(add(x, f(x)), weight, bias, eps) : add(x, f(layerNormalize(x, weight, bias, eps))),
+export function addNorm(
+  d: number,
+  { norm = "post", eps = 1e-5 }: { readonly norm?: "post" | "pre"; readonly eps?: number } = {},
+) {
+  return module(
+    { weight: param([d], "ones"), bias: param([d], "zeros") },
+    ({ weight, bias }, f: (x: Tensor) => Tensor, x: Tensor) =>
+      norm === "post"
+        ? layerNormalize(add(x, f(x)), weight, bias, eps)
+        : add(x, f(layerNormalize(x, weight, bias, eps))),
   );
 }

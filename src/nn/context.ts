@@ -55,7 +55,13 @@ export interface SequenceContextOptions {
 }
 
 /** The context of whole sequences: training, evaluation, encoding. Made anew for every trace. */
-export function sequenceContext({ batch, length, attentionMask, positions, dropoutKey }: SequenceContextOptions): Context {
+export function sequenceContext({
+  batch,
+  length,
+  attentionMask,
+  positions,
+  dropoutKey,
+}: SequenceContextOptions): Context {
   let sites = 0;
   const padding = attentionMask && where(equal(reshape(attentionMask, [batch, 1, 1, length]), 0), MASKED, 0);
   const plus = (bias: Tensor | undefined) => (padding && bias ? add(padding, bias) : (padding ?? bias));
@@ -65,7 +71,8 @@ export function sequenceContext({ batch, length, attentionMask, positions, dropo
     attend: (q, k, v, options = {}) => attention(q, k, v, { ...options, bias: plus(options.bias) }),
     attendTo: attention,
     dropout(x, rate) {
-      if (!(rate >= 0 && rate < 1)) throw new TesseraError("argument", `dropout: the rate must be in [0, 1), got ${rate}`);
+      if (!(rate >= 0 && rate < 1))
+        throw new TesseraError("argument", `dropout: the rate must be in [0, 1), got ${rate}`);
       if (!dropoutKey || rate === 0) return x;
       return mul(x, dropoutMask(dropoutKey, x.shape as readonly number[], rate, sites++));
     },

@@ -22,5 +22,7 @@ export function embedTokenWithPosition(
   { positions = "sinusoidal" }: { readonly positions?: "sinusoidal" | "learned" } = {},
 ) {
   const wpe: PositionModule = positions === "learned" ? learnedPositions(length, d) : sinusoidalPositions(length, d);
-  return module({ wte: embedToken(vocab, d), wpe }, ({ wte, wpe }, ids: Tensor, ctx: Context) => add(wte(ids), wpe(ctx.positions)));
+  return module({ wte: embedToken(vocab, d), wpe }, ({ wte, wpe }, ids: Tensor, ctx: Context) =>
+    add(wte(ids), wpe(ctx.positions)),
+  );
 }

@@ -19,10 +19,14 @@ export function feedForward(
   d: number,
   dFf: number,
   activation: Activation = relu,
-  { bias = true, names: [up, down] = ["linear1", "linear2"] }: { readonly bias?: boolean; readonly names?: readonly [string, string] } = {},
+  {
+    bias = true,
+    names: [up, down] = ["linear1", "linear2"],
+  }: { readonly bias?: boolean; readonly names?: readonly [string, string] } = {},
 ) {
-  return module({ [up]: linear(d, dFf, { bias }), [down]: linear(dFf, d, { bias }) }, (self, x: Tensor): Tensor =>
-    self[down]!(activation(self[up]!(x))),
+  return module(
+    { [up]: linear(d, dFf, { bias }), [down]: linear(dFf, d, { bias }) },
+    (self, x: Tensor): Tensor => self[down]!(activation(self[up]!(x))),
   );
 }
 

@@ -1,4 +1,4 @@
-export { attention, type AttentionMask, type AttentionOptions, maskBias } from "../ops/attention.js";
+export { type AttentionMask, type AttentionOptions, attention, maskBias } from "../ops/attention.js";
 export * from "./add-norm.js";
 export * from "./additive-attention.js";
 export * from "./context.js";

@@ -24,7 +24,8 @@ export function linear(nIn: number, nOut: number, { bias = true, std = 0.02 }: L
 
 /** `x W + b` with `W` stored `[in, out]`, as GPT-2's `Conv1D`. `x: [..., in]` → `[..., out]`. */
 export function conv1d(nIn: number, nOut: number, { std = 0.02 }: { readonly std?: number } = {}) {
-  return module({ weight: param([nIn, nOut], { normal: std }), bias: param([nOut], "zeros") }, ({ weight, bias }, x: Tensor) =>
-    add(matmul(x, weight), bias),
+  return module(
+    { weight: param([nIn, nOut], { normal: std }), bias: param([nOut], "zeros") },
+    ({ weight, bias }, x: Tensor) => add(matmul(x, weight), bias),
   );
 }

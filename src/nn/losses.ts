@@ -1,11 +1,10 @@
 import type { Tensor } from "../core/tensor.js";
-import { add, cast, equal, maximum, mul, neg, not, where } from "../ops/elementwise.js";
+import { constant } from "../ops/constant.js";
+import { add, cast, div, equal, maximum, mul, neg, not, where } from "../ops/elementwise.js";
 import { takeAlong } from "../ops/gather.js";
 import { logSoftmax } from "../ops/normalize.js";
 import { mean, sum } from "../ops/reduce.js";
 import { reshape } from "../ops/shape.js";
-import { div } from "../ops/elementwise.js";
-import { constant } from "../ops/constant.js";
 
 /** How a cross-entropy is taken. */
 export interface CrossEntropyOptions {
@@ -19,12 +18,17 @@ export interface CrossEntropyOptions {
  * Mean over the counted labels of `−log softmax(logits)[label]`, in nats; 0 when none counts.
  * `logits: [..., v]`, `labels: [...]` int64 → scalar.
  */
-export function crossEntropy(logits: Tensor, labels: Tensor, { ignoreIndex = -100, labelSmoothing = 0 }: CrossEntropyOptions = {}): Tensor {
+export function crossEntropy(
+  logits: Tensor,
+  labels: Tensor,
+  { ignoreIndex = -100, labelSmoothing = 0 }: CrossEntropyOptions = {},
+): Tensor {
   const logProbabilities = logSoftmax(logits);
   const counted = not(equal(labels, ignoreIndex));
   const safe = where(counted, labels, constant([0], [], "int64"));
   let losses = neg(reshape(takeAlong(logProbabilities, reshape(safe, [...labels.shape, 1])), labels.shape));
-  if (labelSmoothing > 0) losses = add(mul(losses, 1 - labelSmoothing), mul(mean(logProbabilities, { axes: [-1] }), -labelSmoothing));
+  if (labelSmoothing > 0)
+    losses = add(mul(losses, 1 - labelSmoothing), mul(mean(logProbabilities, { axes: [-1] }), -labelSmoothing));
   const count = maximum(sum(cast(counted, logits.dtype)), 1);
   return div(sum(where(counted, losses, 0)), count);
 }

@@ -1,6 +1,6 @@
-import { type Module, module, param } from "../core/module.js";
 import type { Dim } from "../core/dim.js";
 import { TesseraError } from "../core/errors.js";
+import { type Module, module, param } from "../core/module.js";
 import type { Tensor } from "../core/tensor.js";
 import type { AttentionMask } from "../ops/attention.js";
 import { add } from "../ops/elementwise.js";
@@ -62,16 +62,22 @@ export function mergeHeads(x: Tensor): Tensor {
 export function multiHeadedAttention(options: MultiHeadedAttentionOptions): AttentionModule {
   const { d, heads, keyValueHeads = heads, headSize = d / heads, mask = "none", bias = true, dropout = 0 } = options;
   const { onQueryKey = (x) => x, names = ["q_proj", "k_proj", "v_proj", "out_proj"] } = options;
-  if (!Number.isInteger(headSize)) throw new TesseraError("argument", `multiHeadedAttention: d ${d} does not divide into ${heads} heads`);
+  if (!Number.isInteger(headSize))
+    throw new TesseraError("argument", `multiHeadedAttention: d ${d} does not divide into ${heads} heads`);
   if (heads % keyValueHeads !== 0)
-    throw new TesseraError("argument", `multiHeadedAttention: ${heads} query heads are no multiple of ${keyValueHeads} key-value heads`);
+    throw new TesseraError(
+      "argument",
+      `multiHeadedAttention: ${heads} query heads are no multiple of ${keyValueHeads} key-value heads`,
+    );
   const [inner, innerKeyValue] = [heads * headSize, keyValueHeads * headSize];
 
   const attend = (q: Tensor, k: Tensor, v: Tensor, ctx: Context, self: boolean): Tensor => {
     const onWeights = dropout > 0 ? (w: Tensor) => ctx.dropout(w, dropout) : undefined;
     const [qs, ks] = [onQueryKey(splitHeads(q, heads), ctx), onQueryKey(splitHeads(k, keyValueHeads), ctx)];
     const vs = splitHeads(v, keyValueHeads);
-    return mergeHeads(self ? ctx.attend(qs, ks, vs, { mask, onWeights }) : ctx.attendTo(qs, ks, vs, { mask, onWeights }));
+    return mergeHeads(
+      self ? ctx.attend(qs, ks, vs, { mask, onWeights }) : ctx.attendTo(qs, ks, vs, { mask, onWeights }),
+    );
   };
 
   if (names === "packed") {
@@ -87,7 +93,10 @@ export function multiHeadedAttention(options: MultiHeadedAttentionOptions): Atte
         return m.in_proj_bias ? add(p, slice(m.in_proj_bias, 0, from, to)) : p;
       };
       const parts = [inner, innerKeyValue, innerKeyValue];
-      const [q, k, v] = x === y ? split(project(x, 0, rows), parts) : [project(y, 0, inner), ...split(project(x, inner, rows), parts.slice(1))];
+      const [q, k, v] =
+        x === y
+          ? split(project(x, 0, rows), parts)
+          : [project(y, 0, inner), ...split(project(x, inner, rows), parts.slice(1))];
       return m.out_proj(attend(q!, k!, v!, ctx, x === y));
     });
   }
@@ -98,5 +107,9 @@ export function multiHeadedAttention(options: MultiHeadedAttentionOptions): Atte
     [value]: linear(d, innerKeyValue, { bias }),
     [output]: linear(inner, d, { bias }),
   };
-  return module(spec, (m, y: Tensor, x: Tensor, ctx: Context): Tensor => m[output]!(attend(m[query]!(y), m[key]!(x), m[value]!(x), ctx, x === y)));
+  return module(
+    spec,
+    (m, y: Tensor, x: Tensor, ctx: Context): Tensor =>
+      m[output]!(attend(m[query]!(y), m[key]!(x), m[value]!(x), ctx, x === y)),
+  );
 }

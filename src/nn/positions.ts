@@ -1,11 +1,11 @@
-import { module, param } from "../core/module.js";
+import type { Dim } from "../core/dim.js";
 import { TesseraError } from "../core/errors.js";
+import { module, param } from "../core/module.js";
 import type { Tensor } from "../core/tensor.js";
 import { constant, range } from "../ops/constant.js";
 import { abs, add, cast, less, log, maximum, minimum, mul, neg, sub, where } from "../ops/elementwise.js";
 import { gather } from "../ops/gather.js";
 import { expandDims, reshape, transpose } from "../ops/shape.js";
-import type { Dim } from "../core/dim.js";
 
 /** Sizes of sines and cosines: `θ_j = base^{−2j/d}`, one for each pair of elements. */
 function frequencies(d: number, base: number): Float64Array {
@@ -19,7 +19,11 @@ function frequencies(d: number, base: number): Float64Array {
  * @param length positions that are tabulated, 0 … length − 1
  * @param layout `"interleaved"` as the paper; `"halves"` all sines then all cosines (Marian, tensor2tensor). Default `"interleaved"`
  */
-export function sinusoidalPositions(length: number, d: number, { layout = "interleaved" }: { readonly layout?: "interleaved" | "halves" } = {}) {
+export function sinusoidalPositions(
+  length: number,
+  d: number,
+  { layout = "interleaved" }: { readonly layout?: "interleaved" | "halves" } = {},
+) {
   if (d % 2 !== 0) throw new TesseraError("argument", `sinusoidalPositions: d must be even, got ${d}`);
   const theta = frequencies(d, 10000);
   const table = new Float32Array(length * d);
@@ -37,7 +41,11 @@ export function sinusoidalPositions(length: number, d: number, { layout = "inter
  *
  * @param offset added to every position (OPT keeps 2 rows for itself). Default 0
  */
-export function learnedPositions(length: number, d: number, { offset = 0, std = 0.02 }: { readonly offset?: number; readonly std?: number } = {}) {
+export function learnedPositions(
+  length: number,
+  d: number,
+  { offset = 0, std = 0.02 }: { readonly offset?: number; readonly std?: number } = {},
+) {
   return module({ weight: param([length + offset, d], { normal: std }) }, ({ weight }, positions: Tensor) =>
     gather(weight, offset === 0 ? positions : add(positions, offset)),
   );
@@ -60,12 +68,19 @@ export interface RotaryTables {
 export function rotaryTables(
   length: number,
   r: number,
-  { base = 10000, inverseFrequencies = frequencies(r, base), factor = 1 }: { readonly base?: number; readonly inverseFrequencies?: ArrayLike<number>; readonly factor?: number } = {},
+  {
+    base = 10000,
+    inverseFrequencies = frequencies(r, base),
+    factor = 1,
+  }: { readonly base?: number; readonly inverseFrequencies?: ArrayLike<number>; readonly factor?: number } = {},
 ): RotaryTables {
   if (r % 2 !== 0) throw new TesseraError("argument", `rotaryTables: the rotated size must be even, got ${r}`);
   const half = r / 2;
   const table = (f: (angle: number) => number) =>
-    Float32Array.from({ length: length * half }, (_, k) => factor * f(Math.floor(k / half) * inverseFrequencies[k % half]!));
+    Float32Array.from(
+      { length: length * half },
+      (_, k) => factor * f(Math.floor(k / half) * inverseFrequencies[k % half]!),
+    );
   return { cos: constant(table(Math.cos), [length, half]), sin: constant(table(Math.sin), [length, half]) };
 }
 
@@ -73,7 +88,12 @@ export function rotaryTables(
 export function alibiSlopes(heads: number): readonly number[] {
   const power = 2 ** Math.floor(Math.log2(heads));
   const slopes = (n: number) => Array.from({ length: n }, (_, k) => 2 ** ((-8 * (k + 1)) / n));
-  return [...slopes(power), ...slopes(2 * power).filter((_, k) => k % 2 === 0).slice(0, heads - power)];
+  return [
+    ...slopes(power),
+    ...slopes(2 * power)
+      .filter((_, k) => k % 2 === 0)
+      .slice(0, heads - power),
+  ];
 }
 
 /**
@@ -91,12 +111,19 @@ export function alibiBias(heads: number, keyPositions: Tensor): Tensor {
  */
 export function relativeBuckets(
   relative: Tensor,
-  { buckets = 32, maxDistance = 128, bidirectional }: { readonly buckets?: number; readonly maxDistance?: number; readonly bidirectional: boolean },
+  {
+    buckets = 32,
+    maxDistance = 128,
+    bidirectional,
+  }: { readonly buckets?: number; readonly maxDistance?: number; readonly bidirectional: boolean },
 ): Tensor {
   const count = bidirectional ? buckets / 2 : buckets;
   const exact = Math.floor(count / 2);
   const distance = bidirectional ? abs(relative) : maximum(neg(relative), 0);
-  const ratio = mul(log(mul(cast(maximum(distance, 1), "float32"), 1 / exact)), (count - exact) / Math.log(maxDistance / exact));
+  const ratio = mul(
+    log(mul(cast(maximum(distance, 1), "float32"), 1 / exact)),
+    (count - exact) / Math.log(maxDistance / exact),
+  );
   const far = minimum(add(cast(ratio, "int64"), exact), count - 1);
   const bucket = where(less(distance, exact), distance, far);
   return bidirectional ? add(bucket, where(less(0, relative), full64(count), full64(0))) : bucket;
@@ -107,7 +134,12 @@ const full64 = (value: number) => constant([value], [], "int64");
 /** T5's learned bias of each bucket and head. `relative: [t, s]` int64 → `[1, h, t, s]`. */
 export function relativePositionBias(
   heads: number,
-  options: { readonly buckets?: number; readonly maxDistance?: number; readonly bidirectional: boolean; readonly std?: number },
+  options: {
+    readonly buckets?: number;
+    readonly maxDistance?: number;
+    readonly bidirectional: boolean;
+    readonly std?: number;
+  },
 ) {
   const { buckets = 32, std = 0.02 } = options;
   return module({ weight: param([buckets, heads], { normal: std }) }, ({ weight }, relative: Tensor) =>

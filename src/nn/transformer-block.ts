@@ -62,7 +62,12 @@ export function transformerDecoderBlock(options: TransformerBlockOptions) {
       $feedForward: feedForward(d, dFf, activation),
       norm3: addNorm(d, { norm, eps }),
     },
-    ({ self_attn, multihead_attn, norm1, norm2, $feedForward, norm3 }, x: Tensor, memory: Tensor, ctx: Context): Tensor => {
+    (
+      { self_attn, multihead_attn, norm1, norm2, $feedForward, norm3 },
+      x: Tensor,
+      memory: Tensor,
+      ctx: Context,
+    ): Tensor => {
       x = norm1((y) => ctx.dropout(self_attn(y, y, ctx), dropout), x);
       x = norm2((y) => ctx.dropout(multihead_attn(y, memory, ctx), dropout), x);
       return norm3((y) => ctx.dropout($feedForward(y), dropout), x);

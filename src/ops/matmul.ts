@@ -83,7 +83,10 @@ const matmulAddOp: Primitive<3, MatmulAttributes> = {
   shape: ([a, b, c], attrs) => {
     const product = matmulOp.shape([a, b], attrs) as Aval;
     if (product.shape.length !== 2 || product.dtype !== c.dtype || formatShape(product.shape) !== formatShape(c.shape))
-      throw new TesseraError("shape", `a product of ${formatShape(product.shape)} is not added to ${formatShape(c.shape)}`);
+      throw new TesseraError(
+        "shape",
+        `a product of ${formatShape(product.shape)} is not added to ${formatShape(c.shape)}`,
+      );
     return product;
   },
   emit: (onnx, inputs, { transA, transB, scale }) =>
@@ -103,7 +106,9 @@ const matmulAddOp: Primitive<3, MatmulAttributes> = {
 export function accumulate(total: Tensor, x: Tensor): Tensor {
   const { node } = x;
   const fits = node?.op === matmulOp && x.rank === 2 && node.inputs.every((factor) => factor.rank === 2);
-  return fits ? bind(matmulAddOp, [node.inputs[0]!, node.inputs[1]!, total], node.attrs as MatmulAttributes) : add(total, x);
+  return fits
+    ? bind(matmulAddOp, [node.inputs[0]!, node.inputs[1]!, total], node.attrs as MatmulAttributes)
+    : add(total, x);
 }
 
 const factor = (x: Aval, transposed: boolean) => formatShape(x.shape) + (transposed ? "ᵀ" : "");

@@ -5,13 +5,12 @@ import { readConfig } from "../hub/config.js";
 import { type GenerationConfig, type GenerationConfigFile, readGenerationConfig } from "../hub/generation-config.js";
 import { openCheckpoint } from "../hub/safetensors-checkpoint.js";
 import { familyOf } from "../models/index.js";
-import type { CausalLm, ModelFacts, ModelFamily } from "../models/model.js";
+import type { AnyModelFamily, CausalLm, ModelFacts } from "../models/model.js";
 import { readWeights, type Weights } from "./weights.js";
 
 /** A model with its weights: what training ends in and generation starts from. */
 export interface LanguageModel {
-  // biome-ignore lint/suspicious/noExplicitAny: each family has a configuration of its own
-  readonly family: ModelFamily<any>;
+  readonly family: AnyModelFamily;
   /** Class name of the head, as in config.json. */
   readonly architecture: string;
   /** The configuration as the family reads it. */
@@ -36,7 +35,10 @@ export interface LanguageModel {
  * @param where how messages name it
  * @throws TesseraError `unsupported` for an unknown family or option, `config` for wrong fields, all at once
  */
-export function describeModel(rawConfig: Readonly<Record<string, unknown>>, where: string): Omit<LanguageModel, "weights" | "generation" | "generationExtra"> {
+export function describeModel(
+  rawConfig: Readonly<Record<string, unknown>>,
+  where: string,
+): Omit<LanguageModel, "weights" | "generation" | "generationExtra"> {
   const family = familyOf(String(rawConfig.model_type ?? ""), where);
   const fields = configReader(rawConfig, where);
   const config: unknown = family.parse(fields);
@@ -45,8 +47,19 @@ export function describeModel(rawConfig: Readonly<Record<string, unknown>>, wher
   const architecture = names[0] ?? Object.keys(family.architectures)[0]!;
   const built = family.architectures[architecture];
   if (!built)
-    throw new TesseraError("unsupported", `${where}: architecture ${architecture} is not supported (${Object.keys(family.architectures).join(", ")})`);
-  return { family, architecture, config, rawConfig, facts: family.facts(config), module: built.build(config), warnings: warning ? [warning] : [] };
+    throw new TesseraError(
+      "unsupported",
+      `${where}: architecture ${architecture} is not supported (${Object.keys(family.architectures).join(", ")})`,
+    );
+  return {
+    family,
+    architecture,
+    config,
+    rawConfig,
+    facts: family.facts(config),
+    module: built.build(config),
+    warnings: warning ? [warning] : [],
+  };
 }
 
 /**
@@ -63,5 +76,11 @@ export function loadModel(folder: string): LanguageModel {
   using checkpoint = openCheckpoint(folder);
   const weights = readWeights(model.module, checkpoint, model.family.checkpoint, folder);
   const { config: generation, extra: generationExtra, warning } = readGenerationConfig(folder);
-  return { ...model, weights, generation, generationExtra, warnings: [...model.warnings, ...(warning ? [warning] : [])] };
+  return {
+    ...model,
+    weights,
+    generation,
+    generationExtra,
+    warnings: [...model.warnings, ...(warning ? [warning] : [])],
+  };
 }

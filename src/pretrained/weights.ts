@@ -15,7 +15,12 @@ export type Weights = ReadonlyMap<string, HostTensor>;
  *
  * @throws TesseraError `checkpoint`
  */
-export function readWeights(module: AnyModule, checkpoint: Checkpoint, layout: ModelFamily<unknown>["checkpoint"] = {}, where: string): Weights {
+export function readWeights(
+  module: AnyModule,
+  checkpoint: Checkpoint,
+  layout: ModelFamily<unknown>["checkpoint"] = {},
+  where: string,
+): Weights {
   const { basePrefix = "", ignore = [] } = layout;
   const onDisk = new Set(checkpoint.names);
   const parameters = parametersOf(module);
@@ -29,15 +34,21 @@ export function readWeights(module: AnyModule, checkpoint: Checkpoint, layout: M
     if (!onDisk.has(name)) problems.push(`${name} is missing`);
     else {
       const info = checkpoint.info(name);
-      if (!sameShape(info.shape, shape)) problems.push(`${name} is ${formatShape(info.shape)}, the model needs ${formatShape(shape)}`);
-      else if (!["float32", "float16", "bfloat16"].includes(info.dtype)) problems.push(`${name} is ${info.dtype}, not a float32, float16 or bfloat16 tensor`);
+      if (!sameShape(info.shape, shape))
+        problems.push(`${name} is ${formatShape(info.shape)}, the model needs ${formatShape(shape)}`);
+      else if (!["float32", "float16", "bfloat16"].includes(info.dtype))
+        problems.push(`${name} is ${info.dtype}, not a float32, float16 or bfloat16 tensor`);
     }
     onDisk.delete(name);
   }
-  for (const name of onDisk) if (!ignore.some((pattern) => pattern.test(name))) problems.push(`${name} is no parameter of the model`);
+  for (const name of onDisk)
+    if (!ignore.some((pattern) => pattern.test(name))) problems.push(`${name} is no parameter of the model`);
   if (problems.length > 0) {
     const shown = problems.slice(0, 8).join("; ") + (problems.length > 8 ? `; and ${problems.length - 8} more` : "");
-    throw new TesseraError("checkpoint", `${where}: ${problems.length === 1 ? "" : `${problems.length} problems: `}${shown}`);
+    throw new TesseraError(
+      "checkpoint",
+      `${where}: ${problems.length === 1 ? "" : `${problems.length} problems: `}${shown}`,
+    );
   }
   return new Map([...parameters.keys()].map((path) => [path, toFloat32(checkpoint.read(nameOf(path)))]));
 }

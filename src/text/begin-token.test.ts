@@ -1,11 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { withBeginToken } from "./begin-token.js";
 import { libraryTokenizerIds } from "../../test/support/library-tokenizer.js";
-import { trainByteLevelBpe } from "./train-bpe.js";
+import { withBeginToken } from "./begin-token.js";
 import { trainCharacterTokenizer } from "./character-tokenizer.js";
+import { trainByteLevelBpe } from "./train-bpe.js";
 
 describe("withBeginToken", () => {
-  const made = [trainByteLevelBpe(["to be or not to be"], { vocabSize: 270 }), trainCharacterTokenizer(["to be or not to be"])];
+  const made = [
+    trainByteLevelBpe(["to be or not to be"], { vocabSize: 270 }),
+    trainCharacterTokenizer(["to be or not to be"]),
+  ];
 
   it.each(made)("sets the token before a text, once, and only where special tokens are wanted", (plain) => {
     const tokenizer = withBeginToken(plain);
@@ -18,6 +21,8 @@ describe("withBeginToken", () => {
   });
 
   it("refuses a tokenizer without one", () => {
-    expect(() => withBeginToken(trainCharacterTokenizer(["ab"], { specialTokens: {} }))).toThrow(/no token that begins/);
+    expect(() => withBeginToken(trainCharacterTokenizer(["ab"], { specialTokens: {} }))).toThrow(
+      /no token that begins/,
+    );
   });
 });

@@ -21,5 +21,8 @@ export function withBeginToken({ json, config, specialTokens, tokenOf }: LoadedT
     special_tokens: { [token]: { id: token, ids: [id], tokens: [token] } },
   };
   const before = json.post_processor;
-  return tokenizerFromJson({ ...json, post_processor: before ? { type: "Sequence", processors: [before, template] } : template }, config);
+  return tokenizerFromJson(
+    { ...json, post_processor: before ? { type: "Sequence", processors: [before, template] } : template },
+    config,
+  );
 }

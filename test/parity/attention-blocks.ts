@@ -41,7 +41,13 @@ const multiheadAttention = ({ d, heads }: Settings): Block => {
 };
 
 const encoderLayer = ({ d, heads, ffn, norm_first, activation = "relu" }: Settings): Block => {
-  const block = transformerBlock({ d, heads, dFf: ffn, norm: norm_first ? "pre" : "post", activation: activation === "gelu" ? gelu : relu });
+  const block = transformerBlock({
+    d,
+    heads,
+    dFf: ffn,
+    norm: norm_first ? "pre" : "post",
+    activation: activation === "gelu" ? gelu : relu,
+  });
   return { module: block, forward: (params, { x }) => ({ y: block(params, x!, contextOf(x!)) }) };
 };
 
@@ -54,10 +60,12 @@ const transformer = ({ d, heads, ffn, layers = [2, 2], activation = "relu", norm
   );
   const decoder = module(
     { layers: Array.from({ length: layers[1] }, () => transformerDecoderBlock(options)), norm: layerNorm(d) },
-    ({ layers, norm }, x: Tensor, memory: Tensor) => norm(layers.reduce((y, layer) => layer(y, memory, contextOf(x)), x)),
+    ({ layers, norm }, x: Tensor, memory: Tensor) =>
+      norm(layers.reduce((y, layer) => layer(y, memory, contextOf(x)), x)),
   );
-  const whole = module({ t: module({ encoder, decoder }, ({ encoder, decoder }, src: Tensor, tgt: Tensor) => decoder(tgt, encoder(src))) }, ({ t }, src: Tensor, tgt: Tensor) =>
-    t(src, tgt),
+  const whole = module(
+    { t: module({ encoder, decoder }, ({ encoder, decoder }, src: Tensor, tgt: Tensor) => decoder(tgt, encoder(src))) },
+    ({ t }, src: Tensor, tgt: Tensor) => t(src, tgt),
   );
   return { module: whole, forward: (params, { src, tgt }) => ({ y: whole(params, src!, tgt!) }) };
 };

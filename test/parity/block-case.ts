@@ -1,14 +1,13 @@
+import { join } from "node:path";
 import type { HostTensor } from "../../src/core/host-tensor.js";
 import { type AnyModule, parametersOf, parameterTree } from "../../src/core/module.js";
 import { input, type Tensor } from "../../src/core/tensor.js";
 import { openSafetensors } from "../../src/hub/safetensors.js";
-import { add } from "../../src/ops/elementwise.js";
-import { mul } from "../../src/ops/elementwise.js";
+import { add, mul } from "../../src/ops/elementwise.js";
 import { mean } from "../../src/ops/reduce.js";
 import { compileGraph } from "../../src/runtime/compile.js";
 import { nativeRuntime } from "../../src/runtime/native.js";
 import { grad } from "../../src/transforms/grad.js";
-import { join } from "node:path";
 import { type Comparison, compare, type Golden } from "./golden.js";
 
 /** A block of a recorded case: its module, and how its recorded outputs come from its recorded inputs. */
@@ -42,13 +41,18 @@ export async function runBlockCase(golden: Golden, { module, forward }: Block): 
   const loss = recorded.map(([, y]) => mean(mul(y, y))).reduce(add);
   const outputs = new Map<string, Tensor>(recorded.map(([name, y]) => [`out.${name}`, y]));
   outputs.set("out.loss", loss);
-  grad(loss, params).forEach((g, i) => outputs.set(`grad.${params[i]!.name}`, g));
+  for (const [i, g] of grad(loss, params).entries()) outputs.set(`grad.${params[i]!.name}`, g);
   const graph = { inputs: [...Object.values(given), ...params], outputs: [...outputs.values()] };
   using session = await compileGraph(nativeRuntime(), graph, { outputNames: [...outputs.keys()] });
   const values = await session.run(feeds);
   return [...golden.tensors]
     .filter(([name]) => /^(out|grad)\./.test(name))
     .map(([name, expected]) =>
-      compare(name, name.startsWith("grad.") ? "gradient" : "forward", values[name] ?? { ...expected, data: new Float32Array(0) }, expected),
+      compare(
+        name,
+        name.startsWith("grad.") ? "gradient" : "forward",
+        values[name] ?? { ...expected, data: new Float32Array(0) },
+        expected,
+      ),
     );
 }

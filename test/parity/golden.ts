@@ -41,7 +41,9 @@ export function readGolden(dir: string): Golden {
 export function caseFolders(dir: string): string[] {
   if (existsSync(join(dir, "golden.json"))) return [dir];
   return readdirSync(dir, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && entry.name !== "tokenizers" && existsSync(join(dir, entry.name, "golden.json")))
+    .filter(
+      (entry) => entry.isDirectory() && entry.name !== "tokenizers" && existsSync(join(dir, entry.name, "golden.json")),
+    )
     .map((entry) => join(dir, entry.name))
     .sort();
 }

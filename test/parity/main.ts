@@ -14,10 +14,14 @@ if (!dir || rest.length > 0 || !existsSync(dir)) {
 }
 
 const number = (x: number | undefined) => (x === undefined ? "-" : x === 0 ? "0" : x.toExponential(1));
-const row = (name: string, ...cells: readonly string[]) => console.log(name.padEnd(32) + cells.map((cell) => cell.padEnd(13)).join(""));
+const row = (name: string, ...cells: readonly string[]) =>
+  console.log(name.padEnd(32) + cells.map((cell) => cell.padEnd(13)).join(""));
 
 function show(name: string, { comparisons, generations }: CaseResult): boolean {
-  const worst = (kind: string) => comparisons.filter((c) => c.kind === kind).reduce<number | undefined>((m, c) => Math.max(m ?? 0, c.error), undefined);
+  const worst = (kind: string) =>
+    comparisons
+      .filter((c) => c.kind === kind)
+      .reduce<number | undefined>((m, c) => Math.max(m ?? 0, c.error), undefined);
   const bad = comparisons.filter((c) => !within(c));
   const wrong = generations.filter((g) => !g.ok && !g.unsupported);
   const ran = generations.filter((g) => !g.unsupported).length;
@@ -26,8 +30,12 @@ function show(name: string, { comparisons, generations }: CaseResult): boolean {
   const ok = bad.length === 0 && wrong.length === 0;
   row(name, ok ? "ok" : "DIFFERS", number(worst("forward")), number(worst("gradient")), texts);
   for (const { name: tensor, error } of bad.slice(0, 3)) console.log(`    ${tensor}: ${error}`);
-  for (const { name: which, expected, got } of wrong) console.log(`    ${which}: expected ${JSON.stringify(expected)}\n    ${" ".repeat(which.length)}  got      ${JSON.stringify(got)}`);
-  for (const { name: which, unsupported } of generations) if (unsupported) console.log(`    ${which}: unsupported, ${unsupported}`);
+  for (const { name: which, expected, got } of wrong)
+    console.log(
+      `    ${which}: expected ${JSON.stringify(expected)}\n    ${" ".repeat(which.length)}  got      ${JSON.stringify(got)}`,
+    );
+  for (const { name: which, unsupported } of generations)
+    if (unsupported) console.log(`    ${which}: unsupported, ${unsupported}`);
   return ok;
 }
 
@@ -48,11 +56,17 @@ for (const folder of caseFolders(dir)) {
     row(name, "FAILED", messageOf(error));
   }
 }
-const tokenizers = existsSync(join(dir, "tokenizer.json")) ? [dir] : [dir, join(dir, "tokenizers")].flatMap(tokenizerFolders);
+const tokenizers = existsSync(join(dir, "tokenizer.json"))
+  ? [dir]
+  : [dir, join(dir, "tokenizers")].flatMap(tokenizerFolders);
 for (const folder of new Set(tokenizers)) {
   run++;
   const differences = await runTokenizerCase(folder);
-  row(`tokenizers/${basename(folder)}`, differences.length === 0 ? "ok" : "DIFFERS", differences.length === 0 ? "exact" : `${differences.length} differences`);
+  row(
+    `tokenizers/${basename(folder)}`,
+    differences.length === 0 ? "ok" : "DIFFERS",
+    differences.length === 0 ? "exact" : `${differences.length} differences`,
+  );
   for (const line of differences.slice(0, 3)) console.log(`    ${line}`);
   if (differences.length > 0) failed++;
 }

@@ -1,5 +1,5 @@
 import type { HostTensor } from "../../src/core/host-tensor.js";
-import { parameterTree, parametersOf } from "../../src/core/module.js";
+import { parametersOf, parameterTree } from "../../src/core/module.js";
 import { input, type Tensor } from "../../src/core/tensor.js";
 import { withObserver } from "../../src/core/trace.js";
 import { sequenceContext } from "../../src/nn/context.js";
@@ -46,7 +46,10 @@ export async function runCausalCase(golden: Golden, model: LanguageModel): Promi
 
   const seen = new Map<string, Tensor>();
   const logits = withObserver(
-    (path, value) => (seen.set(path, value), value),
+    (path, value) => {
+      seen.set(path, value);
+      return value;
+    },
     () => {
       const tree = parameterTree(model.module, (path) => params.find((p) => p.name === path));
       return model.module(tree, inputIds, sequenceContext({ batch, length, attentionMask }));
@@ -56,7 +59,7 @@ export async function runCausalCase(golden: Golden, model: LanguageModel): Promi
   if (labels) {
     const loss = crossEntropy(slice(logits, 1, 0, length - 1), slice(labels, 1, 1, length));
     outputs.set("out.loss", loss);
-    grad(loss, params).forEach((g, i) => outputs.set(`grad.${params[i]!.name}`, g));
+    for (const [i, g] of grad(loss, params).entries()) outputs.set(`grad.${params[i]!.name}`, g);
   }
   const paths = innerPaths[model.family.modelType]!;
   const layers = [...golden.tensors.keys()].filter((name) => name.startsWith("out.hidden_states.")).length - 1;
@@ -64,20 +67,36 @@ export async function runCausalCase(golden: Golden, model: LanguageModel): Promi
     const [, kind, index] = /^out\.(hidden_states|attentions)\.(\d+)$/.exec(name) ?? [];
     if (!kind) continue;
     const i = Number(index);
-    const at = kind === "attentions" ? paths.attention.replace("#", String(i)) : i === 0 ? paths.embeddings : i === layers ? paths.last : paths.layer.replace("#", String(i - 1));
+    const at =
+      kind === "attentions"
+        ? paths.attention.replace("#", String(i))
+        : i === 0
+          ? paths.embeddings
+          : i === layers
+            ? paths.last
+            : paths.layer.replace("#", String(i - 1));
     const value = seen.get(at);
-    if (!value) throw new Error(`${golden.name}: the model shows nothing at ${at} for ${name}; it shows ${[...seen.keys()].join(", ")}`);
+    if (!value)
+      throw new Error(
+        `${golden.name}: the model shows nothing at ${at} for ${name}; it shows ${[...seen.keys()].join(", ")}`,
+      );
     outputs.set(name, value);
   }
-  const graph = { inputs: [inputIds, ...[attentionMask, labels].filter((x) => x !== undefined), ...params], outputs: [...outputs.values()] };
+  const graph = {
+    inputs: [inputIds, ...[attentionMask, labels].filter((x) => x !== undefined), ...params],
+    outputs: [...outputs.values()],
+  };
   using session = await compileGraph(nativeRuntime(), graph, { outputNames: [...outputs.keys()] });
   const results = await session.run(feeds);
   // Recorded order is by name; the layer report wants the order of computation: states, maps, logits, loss, gradients.
-  const rank = (name: string) => ["out.hidden", "out.atten", "out.logit", "out.loss", "grad."].findIndex((p) => name.startsWith(p));
+  const rank = (name: string) =>
+    ["out.hidden", "out.atten", "out.logit", "out.loss", "grad."].findIndex((p) => name.startsWith(p));
   return [...golden.tensors.entries()]
     .filter(([name]) => /^(out|grad)\./.test(name))
     .sort(([a], [b]) => rank(a) - rank(b))
-    .map(([name, expected]) => compare(name, name.startsWith("grad.") ? "gradient" : "forward", results[name] ?? missing, expected));
+    .map(([name, expected]) =>
+      compare(name, name.startsWith("grad.") ? "gradient" : "forward", results[name] ?? missing, expected),
+    );
 }
 
 const missing: HostTensor = { dtype: "float32", shape: [0], data: new Float32Array(0) };

@@ -26,6 +26,9 @@ export async function runTokenizerCase(folder: string): Promise<readonly string[
     };
     return Object.keys(got)
       .filter((key) => key in expected && JSON.stringify(got[key]) !== JSON.stringify(expected[key]))
-      .map((key) => `${JSON.stringify(text.slice(0, 40))} ${key}: expected ${JSON.stringify(expected[key])}, got ${JSON.stringify(got[key])}`);
+      .map(
+        (key) =>
+          `${JSON.stringify(text.slice(0, 40))} ${key}: expected ${JSON.stringify(expected[key])}, got ${JSON.stringify(got[key])}`,
+      );
   });
 }

@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, watch, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -35,12 +34,10 @@ export async function trainWithKills(
     const moment = existsSync(run) ? (["training", "writing", "writing"] as const)[Math.floor(3 * random())]! : "start";
     const child = startChild(file);
     const end = ending(child);
-    if (moment === "start") await wait(300 + 1200 * random(), end);
-    else {
-      await Promise.race([once(child.stdout!, "data"), end]); // its first step
-      if (moment === "training") await wait(150 * random(), end);
-      else await beginsToWrite(training, end).then(() => wait(12 * random() ** 2, end));
-    }
+    await Promise.race([says(child, moment === "start" ? "ready" : "step"), end]);
+    if (moment === "start") await wait(300 * random() * (done.length + 1), end);
+    else if (moment === "training") await wait(150 * random(), end);
+    else await beginsToWrite(training, end).then(() => wait(12 * random() ** 2, end));
     child.kill("SIGKILL");
     if ((await end) === 0) throw new Error(`the run finished before it was killed ${kills} times (${done.length})`);
     const unfinished = existsSync(training)
@@ -79,6 +76,11 @@ function startChild(file: string): ChildProcess {
   return spawn(process.execPath, ["--import", import.meta.resolve("tsx"), script, file], {
     stdio: ["ignore", "pipe", "inherit"],
   });
+}
+
+/** Resolves when the process prints a word. */
+function says(child: ChildProcess, word: string): Promise<void> {
+  return new Promise((resolve) => child.stdout!.on("data", (text: Buffer) => text.includes(word) && resolve()));
 }
 
 /** Resolves with the exit code, null for a process that was killed; a failure rejects. */

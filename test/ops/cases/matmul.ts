@@ -35,7 +35,10 @@ export const matmul = {
     "a batch of products": sum([2, 3, 5], [5, 2], [2, 3, 2]),
     "not a product": check(
       { x: floats([3, 2]), total: floats([3, 2]) },
-      { build: ({ x, total }) => ops.accumulate(total, ops.mul(x, x)), oracle: ({ x, total }) => oracle.map2(total, x, (s, y) => s + y * y) },
+      {
+        build: ({ x, total }) => ops.accumulate(total, ops.mul(x, x)),
+        oracle: ({ x, total }) => oracle.map2(total, x, (s, y) => s + y * y),
+      },
     ),
   },
   matmul: {
