@@ -270,6 +270,15 @@ describe("what cannot be trained is refused before anything is written", () => {
     expect(existsSync(settings.out)).toBe(false);
   });
 
+  it("a folder that cannot be made", async () => {
+    using folder = temporaryFolder();
+    const settings = tinySettings(folder.path);
+    await expect(startRun(parseTrainSettings({ ...settings, out: settings.data[0]! }))).rejects.toMatchObject({
+      code: "io",
+      message: expect.stringMatching(/text\.txt\/training: cannot be written, /),
+    });
+  });
+
   it("a folder that holds a run or a model", async () => {
     using folder = temporaryFolder();
     const settings = tinySettings(folder.path, { steps: 1 });

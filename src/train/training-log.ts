@@ -2,12 +2,14 @@ import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } f
 import { writeFileAtomic } from "../hub/atomic-write.js";
 import { ioError } from "../hub/regular-file.js";
 
-/** A line of the log: means over the steps since the line before. */
+/** A line of the log. */
 export interface TrainRecord {
   readonly type: "train";
   /** Updates made. */
   readonly step: number;
+  /** Mean over the steps since the line before. */
   readonly loss: number;
+  /** Of this step, as is the norm. */
   readonly learning_rate: number;
   readonly gradient_norm: number;
   /** Tokens trained on since the beginning. */

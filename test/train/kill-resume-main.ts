@@ -9,7 +9,7 @@ import { temporaryFolder, tinySettings } from "./tiny-run.js";
 const [kills = 20, seed = 1] = process.argv.slice(2).map(Number);
 using folder = temporaryFolder();
 const settings = tinySettings(folder.path, {
-  steps: 3000,
+  steps: 600,
   d: 64,
   layers: 2,
   checkpoint_every: 3,

@@ -8,10 +8,10 @@ import { temporaryFolder, tinySettings } from "./tiny-run.js";
 
 it("ends in the same bits when it is killed at random moments and resumed", async () => {
   using folder = temporaryFolder();
-  const settings = tinySettings(folder.path, { steps: 300, d: 32, checkpoint_every: 2, eval_every: 30, log_every: 3 });
+  const settings = tinySettings(folder.path, { steps: 120, d: 32, checkpoint_every: 2, eval_every: 30, log_every: 3 });
   const kills = await trainWithKills(settings, 5, randomStream(7).next);
   expect(new Set(kills.map(({ moment }) => moment))).toEqual(new Set(["start", "training", "writing"]));
-  const whole = { ...settings, out: join(folder.path, "whole"), checkpoint_every: 300 };
+  const whole = { ...settings, out: join(folder.path, "whole"), checkpoint_every: 120 };
   await train(await startRun(parseTrainSettings(whole)));
   expect(sameEnd(settings.out, whole.out)).toBe(true);
-});
+}, 180_000);

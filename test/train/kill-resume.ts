@@ -15,8 +15,8 @@ export interface Kill {
 }
 
 /**
- * Trains in child processes that are killed with SIGKILL, each at a moment by chance: soon after its start, some time into training, or
- * as soon as it begins to write a checkpoint. The last child runs to the end.
+ * Trains in child processes that are killed with SIGKILL, each at a moment by chance: soon after its start, some steps into training, or
+ * while it writes a checkpoint. The last child runs to the end.
  *
  * @param random uniform in [0, 1)
  * @throws Error when a child fails by itself
@@ -34,10 +34,15 @@ export async function trainWithKills(
     const moment = existsSync(run) ? (["training", "writing", "writing"] as const)[Math.floor(3 * random())]! : "start";
     const child = startChild(file);
     const end = ending(child);
-    await Promise.race([says(child, moment === "start" ? "ready" : "step"), end]);
+    await Promise.race([
+      says(child, moment === "start" ? "ready" : "step", moment === "training" ? 12 * random() : 0),
+      end,
+    ]);
     if (moment === "start") await wait(300 * random() * (done.length + 1), end);
-    else if (moment === "training") await wait(150 * random(), end);
-    else await beginsToWrite(training, end).then(() => wait(12 * random() ** 2, end));
+    else {
+      if (moment === "writing") await beginsToWrite(training, end);
+      await wait(12 * random() ** 2, end);
+    }
     child.kill("SIGKILL");
     if ((await end) === 0) throw new Error(`the run finished before it was killed ${kills} times (${done.length})`);
     const unfinished = existsSync(training)
@@ -78,9 +83,15 @@ function startChild(file: string): ChildProcess {
   });
 }
 
-/** Resolves when the process prints a word. */
-function says(child: ChildProcess, word: string): Promise<void> {
-  return new Promise((resolve) => child.stdout!.on("data", (text: Buffer) => text.includes(word) && resolve()));
+/** Resolves when the process has printed a word more than `times` times. */
+function says(child: ChildProcess, word: string, times: number): Promise<void> {
+  let seen = 0;
+  return new Promise((resolve) =>
+    child.stdout!.on("data", (text: Buffer) => {
+      seen += text.toString().split(word).length - 1;
+      if (seen > times) resolve();
+    }),
+  );
 }
 
 /** Resolves with the exit code, null for a process that was killed; a failure rejects. */
