@@ -9,7 +9,7 @@ type Kind = "whole" | "real" | "text" | "json" | "yes-no" | readonly string[];
 
 /**
  * The settings that are flags. What each means, its bounds and its default are in `train/settings.ts`, which `tessera train --help`
- * does not load for the sake of starting fast; `settings.test.ts` holds the two against each other.
+ * does not load for the sake of starting fast; `train.test.ts` holds the two against each other.
  */
 export const trainFlags: Readonly<Record<Exclude<keyof TrainSettings, "data" | "out">, readonly [Kind, string]>> = {
   from: ["text", "fine-tune this model folder; its sizes and tokenizer are kept"],

@@ -145,7 +145,7 @@ export async function searchBeams(
   using _ = "decoder" in model ? undefined : compiled;
   using decoder = compiled.decoder({
     batch: prompts.length * numBeams,
-    capacity: Math.max(...searched.map(({ ids, maxNewTokens }) => ids.length + maxNewTokens)),
+    capacity: Math.max(...searched.map(({ ids, maxNewTokens }) => ids.length + Math.min(maxNewTokens, FIRST_ROOM))),
   });
   const found = await beamSearch(decoder, searched, settings.beams!, signal ? { signal } : {});
   return found.flatMap((texts) =>
@@ -181,8 +181,8 @@ export async function* tokenStream(
 
   const compiled = "decoder" in model ? model : await compileModel(model);
   using _ = "decoder" in model ? undefined : compiled;
-  const longest = Math.max(...rows.map((row) => row.history.length + row.left));
-  using decoder = compiled.decoder({ batch: rows.length, capacity: Math.min(longest, contextLength ?? longest) });
+  const capacity = Math.max(...rows.map((row) => row.history.length + Math.min(row.left, FIRST_ROOM)));
+  using decoder = compiled.decoder({ batch: rows.length, capacity });
   const run = signal ? { signal } : {};
   const take = (row: Row, logits: Float32Array): TokenEvent => {
     const id = row.choose(logits);
@@ -236,6 +236,7 @@ interface Row {
 }
 
 const DEFAULT_NEW_TOKENS = 256;
+const FIRST_ROOM = 512; // tokens that memory is set aside for at once, however many may come
 
 function openRow(
   prompt: readonly number[],

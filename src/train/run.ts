@@ -261,7 +261,6 @@ function freshModel(settings: TrainSettings, tokenizer: LoadedTokenizer): Langua
     architectures: [architecture],
   };
   const model = describeModel(rawConfig, "model_config");
-  if (model.warnings.length > 0) throw new TesseraError("config", model.warnings.join("; "));
   const generation = Object.fromEntries(Object.entries(tokens).filter(([, id]) => id !== null)) as GenerationConfig;
   return { ...model, weights: initialize(model.module, settings.seed), generation, generationExtra: {} };
 }

@@ -70,20 +70,21 @@ describe("grad prints as expected", () => {
         %0: float32[2, 3, 8], %1: float32[2, 3, 1], %2: float32[2, 3, 1] = layer_normalize(x, weight, bias) {eps: 0.00001}
         %3: float32[2, 3, 8] = mul(dy, weight)
         %4: float32[2, 3, 1] = mean(%3) {axes: [2], keepDims: true}
-        %5: float32[2, 3, 8] = sub(x, %1)
-        %6: float32[2, 3, 8] = mul(%5, %2)
-        %7: float32[2, 3, 8] = mul(%3, %6)
-        %8: float32[2, 3, 1] = mean(%7) {axes: [2], keepDims: true}
-        %9: float32[2, 3, 8] = mul(%6, %8)
-        %10: float32[2, 3, 8] = add(%4, %9)
-        %11: float32[2, 3, 8] = sub(%3, %10)
-        %12: float32[2, 3, 8] = mul(%2, %11)
-        %13: float32[2, 3, 8] = mul(dy, %6)
-        %14: float32[1, 1, 8] = sum(%13) {axes: [0, 1], keepDims: true}
-        %15: float32[8] = reshape(%14)
-        %16: float32[1, 1, 8] = sum(dy) {axes: [0, 1], keepDims: true}
-        %17: float32[8] = reshape(%16)
-        return %12, %15, %17"
+        %5: float32[8] = full() {value: 1}
+        %6: float32[8] = full() {value: 0}
+        %7: float32[2, 3, 8], %8: float32[2, 3, 1], %9: float32[2, 3, 1] = layer_normalize(x, %5, %6) {eps: 0.00001}
+        %10: float32[2, 3, 8] = mul(%3, %7)
+        %11: float32[2, 3, 1] = mean(%10) {axes: [2], keepDims: true}
+        %12: float32[2, 3, 8] = mul(%7, %11)
+        %13: float32[2, 3, 8] = add(%4, %12)
+        %14: float32[2, 3, 8] = sub(%3, %13)
+        %15: float32[2, 3, 8] = mul(%2, %14)
+        %16: float32[2, 3, 8] = mul(dy, %7)
+        %17: float32[1, 1, 8] = sum(%16) {axes: [0, 1], keepDims: true}
+        %18: float32[8] = reshape(%17)
+        %19: float32[1, 1, 8] = sum(dy) {axes: [0, 1], keepDims: true}
+        %20: float32[8] = reshape(%19)
+        return %15, %18, %20"
     `);
   });
 
