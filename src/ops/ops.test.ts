@@ -67,14 +67,13 @@ describe("every operation has a check", () => {
   });
 
   it("of the records", () => {
-    const records = readdirSync(import.meta.dirname)
+    const sources = readdirSync(import.meta.dirname)
       .filter((file) => file.endsWith(".ts") && !file.endsWith(".test.ts"))
-      .flatMap((file) => [
-        ...readFileSync(path.join(import.meta.dirname, file), "utf8").matchAll(
-          /: Primitive<[^=]*= \{\s*name: "(\w+)"/g,
-        ),
-      ])
-      .map((match) => match[1]!);
+      .map((file) => readFileSync(path.join(import.meta.dirname, file), "utf8"));
+    const found = (pattern: RegExp) =>
+      sources.flatMap((source) => [...source.matchAll(pattern)].map((match) => match[1]!));
+    const records = found(/^(?:export )?const \w+: Primitive<[^=]*= \{\s*name: "(\w+)"/gm);
+    expect(records).toHaveLength(found(/^(?:export )?const (\w+): Primitive</gm).length);
     const applied = new Set(Object.values(checks).flatMap((cases) => Object.values(cases).flatMap(primitivesOf)));
     expect(new Set(records).size).toBe(records.length);
     expect([...applied].sort()).toEqual(expect.arrayContaining(records.sort()));

@@ -149,6 +149,17 @@ describe("a run", () => {
     );
   });
 
+  it.each([
+    [6, 24, 6],
+    [48, 24, 24],
+    [12, 400, 2],
+    [7, 2000, 1],
+  ])("of %i windows of %i tokens is processed %i at a time", async (batch_size, context_length, expected) => {
+    using folder = temporaryFolder();
+    const settings = tinySettings(folder.path, { batch_size, context_length, micro_batch_size: null, validation: 0.2 });
+    expect((await startRun(parseTrainSettings(settings))).settings.micro_batch_size).toBe(expected);
+  });
+
   it("takes further fields of the model's configuration, and warns of those it does not know", async () => {
     using folder = temporaryFolder();
     const run = await startRun(

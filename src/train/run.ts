@@ -317,7 +317,7 @@ function decide(settings: DataSettings, windows: number): RunSettings {
     ...settings,
     steps,
     epochs: null, // it is in the steps now
-    micro_batch_size: settings.micro_batch_size ?? batch_size,
+    micro_batch_size: settings.micro_batch_size ?? microBatch(batch_size, settings.context_length),
     learning_rate,
     min_learning_rate: settings.min_learning_rate ?? learning_rate / 10,
     warmup_steps: settings.warmup_steps ?? Math.min(200, Math.ceil(steps / 20)),
@@ -325,6 +325,12 @@ function decide(settings: DataSettings, windows: number): RunSettings {
     eval_every,
     checkpoint_every: settings.checkpoint_every ?? eval_every,
   };
+}
+
+/** Most windows of at most 1024 tokens together: what they activate then stays in the processor's caches. */
+function microBatch(batchSize: number, length: number): number {
+  const divisors = Array.from({ length: batchSize }, (_, i) => i + 1).filter((n) => batchSize % n === 0);
+  return divisors.findLast((n) => n * length <= 1024) ?? 1;
 }
 
 function warningsOf(model: LanguageModel, { steps, batch_size }: RunSettings, windows: number): string[] {

@@ -54,7 +54,9 @@ export const trainSettingsSchema = z.strictObject({
   micro_batch_size: whole(1)
     .nullable()
     .default(null)
-    .describe("windows processed at a time, dividing batch_size; fewer need less memory; default: batch_size"),
+    .describe(
+      "windows processed at a time, dividing batch_size; fewer need less memory; default: as many as are 1024 tokens together",
+    ),
   learning_rate: positive
     .nullable()
     .default(null)
