@@ -85,7 +85,7 @@ const selfAttention = (c: Gpt2Config, layer: number) => {
     },
     ({ c_attn, c_proj }, x: Tensor, ctx: Context) => {
       const [q, k, v] = split(c_attn(x), 3).map((y) => splitHeads(y, c.n_head)) as [Tensor, Tensor, Tensor]; // 3 × [b, t, h, d]
-      const onWeights = (w: Tensor) => ctx.dropout(w, c.attn_pdrop);
+      const onWeights = c.attn_pdrop > 0 ? (w: Tensor) => ctx.dropout(w, c.attn_pdrop) : undefined;
       const y = ctx.attend(q, k, v, { mask: "causal", scale: 1 / divisor, onWeights }); //                     [b, t, h, d]
       return ctx.dropout(c_proj(mergeHeads(y)), c.resid_pdrop); //                                             [b, t, e]
     },

@@ -1,8 +1,9 @@
 import { addDims, type Dim, divDims, formatShape, mulDims, sizeOf } from "../core/dim.js";
+import type { DType } from "../core/dtype.js";
 import { TesseraError } from "../core/errors.js";
-import { bind, type Primitive } from "../core/primitive.js";
-import type { Tensor } from "../core/tensor.js";
-import { observe } from "../core/trace.js";
+import { bind, type OnnxEmitter, type Primitive } from "../core/primitive.js";
+import type { Aval, Tensor } from "../core/tensor.js";
+import { isObserved, observe } from "../core/trace.js";
 import { range } from "./constant.js";
 import { add, and, less, lessOrEqual, sub, where } from "./elementwise.js";
 import { matmul } from "./matmul.js";
@@ -26,31 +27,41 @@ export interface AttentionOptions {
 /** The most negative float32: added to a score it leaves no weight, and a row of nothing else stays finite. */
 export const MASKED: number = -3.4028234663852886e38;
 
+function weightsShape(q: Aval, k: Aval, bias: Aval | undefined): Aval {
+  const [b, h, t, d] = q.shape;
+  const [kb, kh, s, kd] = k.shape;
+  if (q.shape.length !== 4 || k.shape.length !== 4 || b !== kb || h !== kh || d !== kd)
+    throw new TesseraError(
+      "shape",
+      `queries ${formatShape(q.shape)} and keys ${formatShape(k.shape)} must both be [b, h, tokens, d]`,
+    );
+  if (bias && bias.shape.length > 4)
+    throw new TesseraError("shape", `a bias of ${formatShape(bias.shape)} does not broadcast to [b, h, t, s]`);
+  return { dtype: q.dtype, shape: [b!, h!, t!, s!] };
+}
+
+function emitWeights(
+  onnx: OnnxEmitter,
+  q: string,
+  k: string,
+  bias: string | undefined,
+  scale: number,
+  dtype: DType,
+): string {
+  const raw =
+    onnx.contrib && dtype === "float32"
+      ? onnx.node("com.microsoft.FusedMatMul", [q, k], { transB: 1, alpha: { f: scale } })
+      : onnx.node("Mul", [
+          onnx.node("MatMul", [q, onnx.node("Transpose", [k], { perm: [0, 1, 3, 2] })]),
+          onnx.scalar(scale, dtype),
+        ]);
+  return onnx.node("Softmax", [bias ? onnx.node("Add", [raw, bias]) : raw], { axis: -1 });
+}
+
 const attentionWeightsOp: Primitive<"any", { scale: number }> = {
   name: "attention_weights",
-  shape: ([q, k, bias]) => {
-    const [b, h, t, d] = q!.shape;
-    const [kb, kh, s, kd] = k!.shape;
-    if (q!.shape.length !== 4 || k!.shape.length !== 4 || b !== kb || h !== kh || d !== kd)
-      throw new TesseraError(
-        "shape",
-        `queries ${formatShape(q!.shape)} and keys ${formatShape(k!.shape)} must both be [b, h, tokens, d]`,
-      );
-    if (bias && bias.shape.length > 4)
-      throw new TesseraError("shape", `a bias of ${formatShape(bias.shape)} does not broadcast to [b, h, t, s]`);
-    return { dtype: q!.dtype, shape: [b!, h!, t!, s!] };
-  },
-  emit: (onnx, [q, k, bias], { scale }, { outputs }) => {
-    const { dtype } = outputs[0]!;
-    const raw =
-      onnx.contrib && dtype === "float32"
-        ? onnx.node("com.microsoft.FusedMatMul", [q!, k!], { transB: 1, alpha: { f: scale } })
-        : onnx.node("Mul", [
-            onnx.node("MatMul", [q!, onnx.node("Transpose", [k!], { perm: [0, 1, 3, 2] })]),
-            onnx.scalar(scale, dtype),
-          ]);
-    return onnx.node("Softmax", [bias ? onnx.node("Add", [raw, bias]) : raw], { axis: -1 });
-  },
+  shape: ([q, k, bias]) => weightsShape(q!, k!, bias),
+  emit: (onnx, [q, k, bias], { scale }, { outputs }) => emitWeights(onnx, q!, k!, bias, scale, outputs[0]!.dtype),
   flops: ([q], [y]) => mulDims(mulDims(2, sizeOf(y!.shape)), q!.shape[3]!),
   vjp: (o, { inputs: [q, k, bias], output: weights, ct, attrs: { scale } }) => {
     const weighted = o.mul(ct, weights);
@@ -71,6 +82,41 @@ const attentionWeightsOp: Primitive<"any", { scale: number }> = {
 export function attentionWeights(q: Tensor, k: Tensor, bias: Tensor | undefined, scale: number): Tensor {
   return bind(attentionWeightsOp, bias ? [q, k, bias] : [q, k], { scale });
 }
+
+/** Weights and their product with the values as one, whose gradient needs two passes less over the weights. */
+const attendOp: Primitive<"any", { scale: number }> = {
+  name: "attend",
+  shape: ([q, k, v, bias]) => {
+    const weights = weightsShape(q!, k!, bias);
+    if (v!.shape.length !== 4 || formatShape(v!.shape.slice(0, 3)) !== formatShape(k!.shape.slice(0, 3)))
+      throw new TesseraError("shape", `values ${formatShape(v!.shape)} do not go with keys ${formatShape(k!.shape)}`);
+    return [{ dtype: weights.dtype, shape: [...weights.shape.slice(0, 3), v!.shape[3]!] }, weights];
+  },
+  emit: (onnx, [q, k, v, bias], { scale }, { outputs }) => {
+    const weights = emitWeights(onnx, q!, k!, bias, scale, outputs[0]!.dtype);
+    return [onnx.node("MatMul", [weights, v!]), weights];
+  },
+  flops: ([q, , v], [, weights]) => mulDims(mulDims(2, sizeOf(weights!.shape)), addDims(q!.shape[3]!, v!.shape[3]!)),
+  vjp: (o, { inputs: [q, k, v, bias], outputs: [y, weights], cts: [ct, ctWeights], attrs: { scale } }) => {
+    const inner = (a: Tensor, b: Tensor) => o.sum(o.mul(a, b), { axes: [-1], keepDims: true });
+    // Softmax's gradient needs Σ_j w_j ∂w_j for each query; what comes through the product is Σ_d y_d ∂y_d, which is shorter.
+    const through = ct && { dw: o.matmul(ct, v!, { transB: true }), mean: inner(ct, y!) };
+    const direct = ctWeights && { dw: ctWeights, mean: inner(ctWeights, weights!) };
+    const parts = [through, direct].filter((part) => part !== undefined);
+    const total = (key: "dw" | "mean") => parts.map((part) => part[key]).reduce((a, b) => o.add(a, b));
+    const ds = o.mul(weights!, o.sub(total("dw"), total("mean")));
+    return [
+      o.matmul(ds, k!, { scale }),
+      o.matmul(ds, q!, { transA: true, scale }),
+      ct ? o.matmul(weights!, ct, { transA: true }) : null,
+      ...(bias ? [ds] : []),
+    ];
+  },
+  decompose: (o, [q, k, v, bias], { scale }) => {
+    const weights = o.attentionWeights(q!, k!, bias, scale);
+    return [o.matmul(weights, v!), weights];
+  },
+};
 
 /** Which keys the queries may see, as bool `[t, s]`; queries and keys end at the same token. */
 export function visible(mask: Exclude<AttentionMask, "none">, t: Dim, s: Dim = t): Tensor {
@@ -100,7 +146,7 @@ export function maskBias(mask: Exclude<AttentionMask, "none">, t: Dim, s: Dim = 
  * @throws TesseraError `shape` when sizes do not fit or `h` is no multiple of `g`
  */
 export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor {
-  const { mask = "none", bias, scale = 1 / Math.sqrt(Number(q.shape.at(-1))), onWeights = (w) => w } = options;
+  const { mask = "none", bias, scale = 1 / Math.sqrt(Number(q.shape.at(-1))), onWeights } = options;
   if (q.rank !== 4 || k.rank !== 4 || v.rank !== 4)
     throw new TesseraError(
       "shape",
@@ -114,8 +160,21 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
         ? add(bias, maskBias(mask, q.shape[1]!, k.shape[1]!))
         : maskBias(mask, q.shape[1]!, k.shape[1]!);
   const [qs, ks, vs] = [q, repeatHeads(k, heads), repeatHeads(v, heads)].map((x) => transpose(x, [0, 2, 1, 3])); // [b, h, ·, d]
-  const weights = observe("attention_weights", attentionWeights(qs!, ks!, masked, scale));
-  return transpose(matmul(onWeights(weights), vs!), [0, 2, 1, 3]);
+  return transpose(attend(qs!, ks!, vs!, masked, scale, onWeights), [0, 2, 1, 3]);
+}
+
+/** As one operation, unless somebody looks at the weights or changes them. */
+function attend(
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+  bias: Tensor | undefined,
+  scale: number,
+  onWeights: AttentionOptions["onWeights"],
+): Tensor {
+  if (!onWeights && !isObserved()) return bind(attendOp, bias ? [q, k, v, bias] : [q, k, v], { scale });
+  const weights = observe("attention_weights", attentionWeights(q, k, bias, scale));
+  return matmul(onWeights ? onWeights(weights) : weights, v);
 }
 
 /** Each of `g` heads `h/g` times in a row: `[b, s, g, d]` → `[b, s, h, d]`. */

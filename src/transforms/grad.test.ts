@@ -94,30 +94,30 @@ describe("grad prints as expected", () => {
     const outputs = pullback([attention(q, k, v, { mask: "causal" })], [dy], [q, k, v]);
     expect(print(simplify({ inputs: [q, k, v, dy], outputs: outputs as Tensor[] }))).toMatchInlineSnapshot(`
       "graph(q: float32[2, 6, 4, 8], k: float32[2, 6, 4, 8], v: float32[2, 6, 4, 8], dy: float32[2, 6, 4, 8])
-        %0: float32[2, 4, 6, 8] = transpose(dy) {perm: [0, 2, 1, 3]}
-        %1: float32[2, 4, 6, 8] = transpose(v) {perm: [0, 2, 1, 3]}
-        %2: float32[2, 4, 6, 6] = matmul(%0, %1) {transB: true}
-        %3: float32[2, 4, 6, 8] = transpose(q) {perm: [0, 2, 1, 3]}
-        %4: float32[2, 4, 6, 8] = transpose(k) {perm: [0, 2, 1, 3]}
-        %5: int64[6] = range() {length: 6}
-        %6: int64[1, 6] = reshape(%5)
-        %7: int64[6, 1] = reshape(%5)
-        %8: bool[6, 6] = less_or_equal(%6, %7)
-        %9: float32[] = constant() {data: [0]}
-        %10: float32[] = constant() {data: [-3.4028234663852886e+38]}
-        %11: float32[6, 6] = where(%8, %9, %10)
-        %12: float32[2, 4, 6, 6] = attention_weights(%3, %4, %11) {scale: 0.35355339059327373}
-        %13: float32[2, 4, 6, 6] = mul(%2, %12)
-        %14: float32[2, 4, 6, 1] = sum(%13) {axes: [3], keepDims: true}
-        %15: float32[2, 4, 6, 6] = mul(%12, %14)
+        %0: float32[2, 4, 6, 8] = transpose(q) {perm: [0, 2, 1, 3]}
+        %1: float32[2, 4, 6, 8] = transpose(k) {perm: [0, 2, 1, 3]}
+        %2: float32[2, 4, 6, 8] = transpose(v) {perm: [0, 2, 1, 3]}
+        %3: int64[6] = range() {length: 6}
+        %4: int64[1, 6] = reshape(%3)
+        %5: int64[6, 1] = reshape(%3)
+        %6: bool[6, 6] = less_or_equal(%4, %5)
+        %7: float32[] = constant() {data: [0]}
+        %8: float32[] = constant() {data: [-3.4028234663852886e+38]}
+        %9: float32[6, 6] = where(%6, %7, %8)
+        %10: float32[2, 4, 6, 8], %11: float32[2, 4, 6, 6] = attend(%0, %1, %2, %9) {scale: 0.35355339059327373}
+        %12: float32[2, 4, 6, 8] = transpose(dy) {perm: [0, 2, 1, 3]}
+        %13: float32[2, 4, 6, 6] = matmul(%12, %2) {transB: true}
+        %14: float32[2, 4, 6, 8] = mul(%12, %10)
+        %15: float32[2, 4, 6, 1] = sum(%14) {axes: [3], keepDims: true}
         %16: float32[2, 4, 6, 6] = sub(%13, %15)
-        %17: float32[2, 4, 6, 8] = matmul(%16, %4) {scale: 0.35355339059327373}
-        %18: float32[2, 6, 4, 8] = transpose(%17) {perm: [0, 2, 1, 3]}
-        %19: float32[2, 4, 6, 8] = matmul(%16, %3) {transA: true, scale: 0.35355339059327373}
-        %20: float32[2, 6, 4, 8] = transpose(%19) {perm: [0, 2, 1, 3]}
-        %21: float32[2, 4, 6, 8] = matmul(%12, %0) {transA: true}
-        %22: float32[2, 6, 4, 8] = transpose(%21) {perm: [0, 2, 1, 3]}
-        return %18, %20, %22"
+        %17: float32[2, 4, 6, 6] = mul(%11, %16)
+        %18: float32[2, 4, 6, 8] = matmul(%17, %1) {scale: 0.35355339059327373}
+        %19: float32[2, 6, 4, 8] = transpose(%18) {perm: [0, 2, 1, 3]}
+        %20: float32[2, 4, 6, 8] = matmul(%17, %0) {transA: true, scale: 0.35355339059327373}
+        %21: float32[2, 6, 4, 8] = transpose(%20) {perm: [0, 2, 1, 3]}
+        %22: float32[2, 4, 6, 8] = matmul(%11, %12) {transA: true}
+        %23: float32[2, 6, 4, 8] = transpose(%22) {perm: [0, 2, 1, 3]}
+        return %19, %21, %23"
     `);
   });
 });

@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { randomStream } from "../../src/core/random-stream.js";
 import { startRun, train } from "../../src/train/index.js";
 import { parseTrainSettings } from "../../src/train/settings.js";
-import { sameEnd, trainWithKills } from "./kill-resume.js";
+import { sameEnd, trainWithKills, unfinishedIn } from "./kill-resume.js";
 import { temporaryFolder, tinySettings } from "./tiny-run.js";
 
 it("ends in the same bits when it is killed at random moments and resumed", async () => {
@@ -14,4 +14,5 @@ it("ends in the same bits when it is killed at random moments and resumed", asyn
   const whole = { ...settings, out: join(folder.path, "whole"), checkpoint_every: 120 };
   await train(await startRun(parseTrainSettings(whole)));
   expect(sameEnd(settings.out, whole.out)).toBe(true);
+  expect(unfinishedIn(settings.out)).toEqual([]);
 }, 180_000);

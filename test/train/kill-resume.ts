@@ -45,16 +45,17 @@ export async function trainWithKills(
     }
     child.kill("SIGKILL");
     if ((await end) === 0) throw new Error(`the run finished before it was killed ${kills} times (${done.length})`);
-    const unfinished = existsSync(training)
-      ? readdirSync(settings.out, { recursive: true })
-          .map(String)
-          .filter((name) => /\.new|\.old|\.tmp/.test(name))
-      : [];
+    const unfinished = unfinishedIn(settings.out);
     done.push({ moment, unfinished, step: existsSync(run) ? listCheckpoints(settings.out).at(-1)?.step : undefined });
   }
   const code = await ending(startChild(file));
   if (code !== 0) throw new Error(`the last process ended with ${code}`);
   return done;
+}
+
+/** What is half written or half deleted in the folder of a run. */
+export function unfinishedIn(out: string): string[] {
+  return existsSync(out) ? readdirSync(out, { recursive: true }).map(String).filter((name) => /\.new|\.old|\.tmp/.test(name)) : [];
 }
 
 /** Whether two runs ended in the same weights and moments, byte for byte, and logged the same steps. */
