@@ -29,7 +29,7 @@ export const trainFlags: Readonly<Record<Exclude<keyof TrainSettings, "data" | "
   steps: ["whole", "updates (default 1000)"],
   epochs: ["real", "times through the text, instead of steps"],
   batch_size: ["whole", "windows in a step (default 16)"],
-  micro_batch_size: ["whole", "windows processed at a time, dividing the batch (default: all)"],
+  micro_batch_size: ["whole", "windows processed at a time, dividing the batch (default: about 1024 tokens)"],
   learning_rate: ["real", "highest rate (default 1e-3; 1e-4 when fine-tuning)"],
   min_learning_rate: ["real", "rate at the end (default: a tenth)"],
   schedule: [["cosine", "linear", "constant"], "how the rate falls after the warm-up (default cosine)"],

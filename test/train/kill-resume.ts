@@ -55,7 +55,11 @@ export async function trainWithKills(
 
 /** What is half written or half deleted in the folder of a run. */
 export function unfinishedIn(out: string): string[] {
-  return existsSync(out) ? readdirSync(out, { recursive: true }).map(String).filter((name) => /\.new|\.old|\.tmp/.test(name)) : [];
+  return existsSync(out)
+    ? readdirSync(out, { recursive: true })
+        .map(String)
+        .filter((name) => /\.new|\.old|\.tmp/.test(name))
+    : [];
 }
 
 /** Whether two runs ended in the same weights and moments, byte for byte, and logged the same steps. */
