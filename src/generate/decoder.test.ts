@@ -117,6 +117,18 @@ describe("a decoder", () => {
     expect([...(await decoder.step([3]))[0]!]).toEqual([...(await other.step([3]))[0]!]);
   });
 
+  it("has the same logits with and without weights packed by the engine", async () => {
+    const text = tokens(9, 50, "packed");
+    const [packed, plain] = await Promise.all(
+      [true, false].map(async (packWeights) => {
+        using other = await compileModel(model, { threads: 1, packWeights });
+        using decoder = other.decoder();
+        return [...(await decoder.append(0, text)), ...(await decoder.step([4]))[0]!];
+      }),
+    );
+    expect(difference(packed!, plain!)).toBeLessThan(1e-5);
+  });
+
   it("refuses a model that is not causal", async () => {
     const seesAll = module(
       { embed: embedToken(9, 8), block: transformerBlock({ d: 8, heads: 1 }) },
