@@ -60,6 +60,9 @@ export function isFloating(dtype: DType): boolean {
   return facts[dtype].floating;
 }
 
+/** Every element type. */
+export const dtypes = Object.keys(facts) as readonly DType[];
+
 /** The number that ONNX knows the type by (TensorProto.DataType). */
 export function onnxTypeCode(dtype: DType): number {
   return facts[dtype].onnx;

@@ -1,5 +1,5 @@
 import { resolveDim } from "../core/dim.js";
-import { allocate, type DType } from "../core/dtype.js";
+import { allocate, type DType, dtypes } from "../core/dtype.js";
 import { TesseraError } from "../core/errors.js";
 import type { HostTensor } from "../core/host-tensor.js";
 import type { ValueInfo } from "./session.js";
@@ -60,18 +60,6 @@ export function requireArray(label: string, { dtype, shape, data }: HostTensor):
     );
 }
 
-const dtypes: readonly DType[] = [
-  "float32",
-  "float64",
-  "float16",
-  "bfloat16",
-  "int64",
-  "int32",
-  "uint32",
-  "uint8",
-  "int8",
-  "bool",
-];
 const arrayNames = Object.fromEntries(dtypes.map((d) => [d, allocate(d, 0)[Symbol.toStringTag]])) as Record<
   DType,
   string

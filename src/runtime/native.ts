@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import koffi from "koffi";
-import { allocate, type DType, type TypedArray } from "../core/dtype.js";
+import { allocate, type DType, dtypes, onnxTypeCode, type TypedArray } from "../core/dtype.js";
 import { messageOf, TesseraError } from "../core/errors.js";
 import type { HostTensor } from "../core/host-tensor.js";
 import { requireArray, requireFit, requireOutput } from "./fit.js";
@@ -13,20 +13,8 @@ import { defaultThreads } from "./threads.js";
 
 type Tensors = Readonly<Record<string, HostTensor>>;
 
-/** Element types as ONNX numbers them. */
-const elementTypes: Readonly<Record<DType, number>> = {
-  float32: 1,
-  uint8: 2,
-  int8: 3,
-  int32: 6,
-  int64: 7,
-  bool: 9,
-  float16: 10,
-  float64: 11,
-  uint32: 12,
-  bfloat16: 16,
-};
-const dtypeOf = new Map(Object.entries(elementTypes).map(([dtype, code]) => [code, dtype as DType]));
+/** Element types by ONNX's numbers. */
+const dtypeOf = new Map(dtypes.map((dtype) => [onnxTypeCode(dtype), dtype]));
 
 const optimizationLevels = { none: 0, basic: 1, extended: 2, all: 99 } as const;
 
@@ -406,7 +394,7 @@ function createValue({ api, memory }: Engine, { dtype, shape, data }: HostTensor
   const sizes = BigInt64Array.from(shape, BigInt);
   const array = data.byteLength === 0 ? nothing : data;
   return create(api, (slot) =>
-    api.CreateTensorWithDataAsOrtValue(memory, array, data.byteLength, sizes, sizes.length, elementTypes[dtype], slot),
+    api.CreateTensorWithDataAsOrtValue(memory, array, data.byteLength, sizes, sizes.length, onnxTypeCode(dtype), slot),
   );
 }
 
