@@ -1,14 +1,12 @@
 import { configReader } from "../core/config-reader.js";
 import { initialize } from "../core/initialize.js";
-import { parametersOf, parameterTree } from "../core/module.js";
-import { input } from "../core/tensor.js";
+import { parametersOf } from "../core/module.js";
 import { gpt2, gpt2LmHeadModel } from "../models/gpt2.js";
-import { sequenceContext } from "../nn/context.js";
 import { nativeRuntime } from "../runtime/native.js";
 import { causalLanguageModeling } from "../train/objective.js";
 import { type TrainStep, trainStep } from "../train/train-step.js";
-import { flops } from "../transforms/flops.js";
 import type { TrainFlags } from "./bench-flags.js";
+import { forwardFlops } from "./forward-flops.js";
 import { matmulPeak } from "./machine-peak.js";
 import { median } from "./median.js";
 
@@ -26,12 +24,7 @@ export async function benchTrain(flags: TrainFlags): Promise<Readonly<Record<str
   const module = gpt2LmHeadModel(config);
   const runtime = nativeRuntime();
 
-  const logits = module(
-    parameterTree(module, (path, { shape }) => input(path, shape)),
-    input("ids", [batch, context], "int64"),
-    sequenceContext({ batch, length: context }),
-  );
-  const work = (3 * Number(flops({ inputs: [], outputs: [logits] }))) / 1e9;
+  const work = (3 * forwardFlops(module, batch, context)) / 1e9;
   const parameters = [...parametersOf(module).values()].reduce(
     (n, { shape }) => n + shape.reduce((a, b) => a * b, 1),
     0,

@@ -2,12 +2,10 @@ import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { formatShape } from "../core/dim.js";
-import { type Param, parametersOf, parameterTree } from "../core/module.js";
-import { input } from "../core/tensor.js";
+import { type Param, parametersOf } from "../core/module.js";
 import { readJsonObject } from "../hub/json-file.js";
-import { sequenceContext } from "../nn/context.js";
 import { describeModel } from "../pretrained/load-model.js";
-import { flops } from "../transforms/flops.js";
+import { forwardFlops } from "./forward-flops.js";
 import { modelFolder } from "./model-folder.js";
 
 /** `tessera info`. */
@@ -62,12 +60,7 @@ export function reportModel(path: string): ModelReport & { readonly warnings: re
   const params = parametersOf(module);
   const parameters = [...params.values()].reduce((sum, p) => sum + sizeOf(p), 0);
   const length = facts.contextLength ?? 1024;
-  const logits = module(
-    parameterTree(module, (name, { shape }) => input(name, shape)),
-    input("ids", [1, length], "int64"),
-    sequenceContext({ batch: 1, length }),
-  );
-  const forward = Number(flops({ inputs: [], outputs: [logits] })) / length;
+  const forward = forwardFlops(module, 1, length) / length;
   return {
     family: family.modelType,
     architecture,
