@@ -1,6 +1,6 @@
 import { TesseraError } from "./errors.js";
 import { Tensor } from "./tensor.js";
-import { observe, withScope } from "./trace.js";
+import { currentScope, observe, withinScope } from "./trace.js";
 
 /** How a parameter starts: a constant, a normal (`normal` its standard deviation, mean 0) or a uniform on ±`uniform`. */
 export type Init = "zeros" | "ones" | { readonly normal: number } | { readonly uniform: number };
@@ -93,22 +93,24 @@ export function module<const S extends Spec, A extends unknown[], R>(
 ): Module<S, A, R> {
   const call = (params: ParamsOf<S>, ...args: A): R => {
     const tree = params as Record<string, unknown>;
+    const at = currentScope(); // a child's path is where it was declared, wherever it is called: inside another child, say
     const self: Record<string, unknown> = {};
     for (const [name, child] of Object.entries(spec)) {
       if (child === undefined) continue;
       if (Array.isArray(child))
-        self[name] = child.map((m, i) => bindChild(m, (tree[name] as unknown[])[i], `${name}.${i}`));
+        self[name] = child.map((m, i) => bindChild(m, (tree[name] as unknown[])[i], [...at, `${name}.${i}`]));
       else
-        self[name] = (child as Param).kind === "param" ? tree[name] : bindChild(child as AnyModule, tree[name], name);
+        self[name] =
+          (child as Param).kind === "param" ? tree[name] : bindChild(child as AnyModule, tree[name], [...at, name]);
     }
     return forward(self as Bound<S>, ...args);
   };
   return Object.assign(call, { kind: "module" as const, spec });
 }
 
-function bindChild(child: AnyModule, params: unknown, name: string): (...args: unknown[]) => unknown {
+function bindChild(child: AnyModule, params: unknown, path: readonly string[]): (...args: unknown[]) => unknown {
   const call = (...args: unknown[]): unknown =>
-    withScope(name, () => {
+    withinScope(path, () => {
       const output: unknown = child(params, ...args);
       return output instanceof Tensor ? observe("", output) : output;
     });

@@ -137,3 +137,20 @@ describe("topologicalOrder", () => {
     expect(topologicalOrder([y])).toHaveLength(100_000);
   });
 });
+
+describe("the path of a child", () => {
+  it("is where it was declared, also when it is called inside another child", () => {
+    const leaf = module({}, (_, x: Tensor) => observe("inside", x));
+    const wrapper = module({}, (_, f: (x: Tensor) => Tensor, x: Tensor) => f(x));
+    const whole = module({ wrapper, leaf }, ({ wrapper, leaf }, x: Tensor) => wrapper((y) => leaf(y), x));
+    const paths: string[] = [];
+    withObserver(
+      (path, value) => {
+        paths.push(path);
+        return value;
+      },
+      () => whole({ wrapper: {}, leaf: {} }, input("x", [1])),
+    );
+    expect(paths).toEqual(["leaf.inside", "leaf", "wrapper"]);
+  });
+});

@@ -4,7 +4,7 @@ import type { Tensor } from "./tensor.js";
 export type Observer = (path: string, value: Tensor) => Tensor;
 
 // Tracing is synchronous, so one stack for the process is enough and blocks need no scope argument.
-const scope: string[] = [];
+let scope: readonly string[] = [];
 const observers: Observer[] = [];
 
 /** The module path that is being traced: `"h.0.attn"`. */
@@ -14,11 +14,22 @@ export function currentPath(): string {
 
 /** Runs `body` with `name` appended to the module path. */
 export function withScope<R>(name: string, body: () => R): R {
-  scope.push(name);
+  return withinScope([...scope, name], body);
+}
+
+/** The module path that is being traced, part by part. */
+export function currentScope(): readonly string[] {
+  return scope;
+}
+
+/** Runs `body` with another module path. */
+export function withinScope<R>(path: readonly string[], body: () => R): R {
+  const outside = scope;
+  scope = path;
   try {
     return body();
   } finally {
-    scope.pop();
+    scope = outside;
   }
 }
 
