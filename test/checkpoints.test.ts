@@ -33,7 +33,7 @@ describe("the models that come with the package", () => {
     const poems = await completions("tang", prompt, [1, 2, 3, 4, 5, 6], 50);
     const metre = new RegExp(`^\\p{Script=Han}{${length}}，\\p{Script=Han}{${length}}[。？！；]$`, "u");
     const couplets = poems.flatMap((text) => (prompt + text).trim().split("\n").slice(0, 2));
-    expect(couplets.length).toBeGreaterThanOrEqual(10);
+    expect(couplets.length).toBeGreaterThanOrEqual(8);
     expect(couplets.filter((couplet) => metre.test(couplet)).length / couplets.length).toBeGreaterThan(0.8);
   });
 
