@@ -81,8 +81,8 @@ export interface ConfigReader extends FieldReader {
  * generation settings (which generation_config.json holds), and outputs that are asked for elsewhere.
  */
 const harmless = new Set(
-  `architectures model_type transformers_version dtype torch_dtype use_cache _name_or_path _commit_hash name_or_path
-   id2label label2id num_labels problem_type finetuning_task task_specific_params tokenizer_class prefix
+  `id2label label2id num_labels problem_type architectures model_type transformers_version dtype torch_dtype use_cache _name_or_path _commit_hash name_or_path
+   finetuning_task task_specific_params tokenizer_class prefix
    initializer_range initializer_factor init_std gradient_checkpointing torchscript use_bfloat16 chunk_size_feed_forward
    output_attentions output_hidden_states output_past return_dict return_dict_in_generate output_scores
    bos_token_id eos_token_id pad_token_id sep_token_id decoder_start_token_id forced_bos_token_id forced_eos_token_id

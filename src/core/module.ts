@@ -10,11 +10,18 @@ export interface Param {
   readonly kind: "param";
   readonly shape: readonly number[];
   readonly init: Init;
+  /** A {@link buffer}: on disk like the others, and never trained. */
+  readonly fixed?: true;
 }
 
 /** Declares a learned tensor. */
 export function param(shape: readonly number[], init: Init): Param {
   return { kind: "param", shape, init };
+}
+
+/** Declares a tensor that belongs to a checkpoint and is not learned. */
+export function buffer(shape: readonly number[], init: Init): Param {
+  return { kind: "param", shape, init, fixed: true };
 }
 
 /**

@@ -2,10 +2,12 @@ import { addDims, type Dim, formatShape } from "../core/dim.js";
 import { TesseraError } from "../core/errors.js";
 import { input, type Tensor } from "../core/tensor.js";
 import { currentPath } from "../core/trace.js";
-import type { Context } from "../nn/context.js";
+import { type Context, paddingBias } from "../nn/context.js";
 import { type AttentionOptions, attention } from "../ops/attention.js";
 import { cachedAttention, cachedHeadSize } from "../ops/cached-attention.js";
-import { slice } from "../ops/shape.js";
+import { range } from "../ops/constant.js";
+import { add } from "../ops/elementwise.js";
+import { reshape, slice } from "../ops/shape.js";
 
 /** Something a model remembers from one call to the next: an input of the graph and the output that follows it. */
 export interface StateSlot {
@@ -31,6 +33,18 @@ export interface DecodingTrace {
   readonly slots: Tensor;
   /** In the order of the trace; complete when the model's forward has returned. */
   readonly states: readonly StateSlot[];
+  /** Values of the encoder's result that are computed once for a text: what a step reads, and what it is computed by. */
+  readonly kept: readonly KeptValue[];
+}
+
+/** A value that {@link Context.once} keeps: an input of the graph of a step, an output of the graph that reads the source. */
+export interface KeptValue {
+  /** Module path and role: `decoder.layers.0.encoder_attn.key`. */
+  readonly name: string;
+  /** `[b, s, ...]`, or `[b, ...]` without an axis over the source. */
+  readonly input: Tensor;
+  /** The same, of the encoder's result. */
+  readonly value: Tensor;
 }
 
 /** Name of the size that counts the slots of keys and values. */
@@ -41,15 +55,18 @@ export const SLOTS = "slots";
  * only the last position is scored. What is remembered, and its sizes, come out of the model's own forward.
  *
  * Rows may be of different lengths when one token is given for each; more tokens at once go through one row at a time.
+ *
+ * @param memoryMask of an encoder's sequence, int64 `[b, s]`
  */
-export function decodingContext(batch: Dim, length: Dim): DecodingTrace {
+export function decodingContext(batch: Dim, length: Dim, memoryMask?: Tensor): DecodingTrace {
   const states: StateSlot[] = [];
+  const kept: KeptValue[] = [];
   const positions = input("positions", [batch, length], "int64");
   const last = input("last", [batch], "int32");
   const slots = input("slots", [], "int32");
   const named = (role: string) => {
     const name = [currentPath(), role].filter(Boolean).join(".");
-    const earlier = states.filter((s) => s.name === name || s.name.startsWith(`${name}#`)).length;
+    const earlier = [...states, ...kept].filter((s) => s.name === name || s.name.startsWith(`${name}#`)).length;
     return earlier === 0 ? name : `${name}#${earlier + 1}`; // a module may attend, or be called, more than once
   };
 
@@ -87,11 +104,28 @@ export function decodingContext(batch: Dim, length: Dim): DecodingTrace {
     return result.output;
   };
 
+  const once = (role: string, value: Tensor): Tensor => {
+    const name = named(role);
+    const place = input(name, value.shape, value.dtype);
+    kept.push({ name, input: place, value });
+    return place;
+  };
+  const hidden = memoryMask && paddingBias(memoryMask);
+
   const context: Context = {
     training: false,
     positions,
+    keyPositions: reshape(range(SLOTS), [1, SLOTS]),
+    segments: undefined,
+    attentionMask: undefined,
+    memoryMask,
     attend,
-    attendTo: attention,
+    attendTo: (q, k, v, options = {}) =>
+      attention(q, once("key", k), once("value", v), {
+        ...options,
+        bias: hidden && options.bias ? add(hidden, options.bias) : (hidden ?? options.bias),
+      }),
+    once,
     dropout: (x) => x,
     scored: (x) => slice(x, 1, addDims(length, -1), length),
     carry(role, { shape, dtype = "float32" }, advance) {
@@ -102,5 +136,5 @@ export function decodingContext(batch: Dim, length: Dim): DecodingTrace {
       return result;
     },
   };
-  return { context, positions, last, slots, states };
+  return { context, positions, last, slots, states, kept };
 }

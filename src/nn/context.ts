@@ -17,13 +17,29 @@ export interface Context {
   readonly training: boolean;
   /** Position of each token of the input, int64 `[b, t]`, or `[1, t]` where all rows agree. */
   readonly positions: Tensor;
+  /** Position of each key that {@link attend} goes over, int64 `[1, s]`: for biases of a distance. */
+  readonly keyPositions: Tensor;
+  /** Which part of its row each token belongs to (BERT's token types), int64 `[b, t]`; undefined: all to the first. */
+  readonly segments: Tensor | undefined;
+  /** 1 for tokens, 0 for padding, int64 `[b, t]`; undefined: no padding. Attention knows of it already. */
+  readonly attentionMask: Tensor | undefined;
   /**
    * Self-attention: of the input's queries over the input and, when decoding, all that came before it.
    * `q: [b, t, h, d]`, `k, v: [b, t, g, d]` → `[b, t, h, d]`; see {@link attention}.
    */
   attend(q: Tensor, k: Tensor, v: Tensor, options?: AttentionOptions): Tensor;
-  /** Cross-attention: of the input's queries over another sequence. `q: [b, t, h, d]`, `k, v: [b, s, g, d]` → `[b, t, h, d]`. */
+  /**
+   * Cross-attention: of the input's queries over another sequence, the encoder's, whose padding they do not see.
+   * `q: [b, t, h, d]`, `k, v: [b, s, g, d]` → `[b, t, h, d]`.
+   */
   attendTo(q: Tensor, k: Tensor, v: Tensor, options?: AttentionOptions): Tensor;
+  /**
+   * A value of the encoder's result alone, such as keys of cross-attention, which {@link attendTo} passes through here itself: when
+   * decoding it is computed once for a text and kept. `x: [b, ...]` → the same.
+   */
+  once(name: string, x: Tensor): Tensor;
+  /** 1 for tokens of the encoder's sequence, 0 for its padding, int64 `[b, s]`; undefined: no padding, or no encoder. */
+  readonly memoryMask: Tensor | undefined;
   /** Zeroes elements with probability `rate` and scales the others by `1/(1 − rate)` while training; else `x` itself. */
   dropout(x: Tensor, rate: number): Tensor;
   /** The positions whose logits are wanted, of `x: [b, t, d]`: all of them, or when decoding the last. Models call it before their head. */
@@ -48,6 +64,10 @@ export interface SequenceContextOptions {
   readonly length: Dim;
   /** 1 for tokens, 0 for padding: int64 `[b, t]`; no query sees padding. Default: no padding. */
   readonly attentionMask?: Tensor | undefined;
+  /** The same of the encoder's sequence, for a decoder's context: int64 `[b, s]`. */
+  readonly memoryMask?: Tensor | undefined;
+  /** See {@link Context.segments}. */
+  readonly segments?: Tensor | undefined;
   /** int64 `[b, t]`. Default `0 … t − 1` in every row. */
   readonly positions?: Tensor | undefined;
   /** int32 `[2]`, fresh for every step: dropout acts and draws from it. Default: no dropout. */
@@ -59,17 +79,24 @@ export function sequenceContext({
   batch,
   length,
   attentionMask,
+  memoryMask,
+  segments,
   positions,
   dropoutKey,
 }: SequenceContextOptions): Context {
   let sites = 0;
-  const padding = attentionMask && where(equal(reshape(attentionMask, [batch, 1, 1, length]), 0), MASKED, 0);
-  const plus = (bias: Tensor | undefined) => (padding && bias ? add(padding, bias) : (padding ?? bias));
+  const [padding, memoryPadding] = [attentionMask, memoryMask].map((mask) => mask && paddingBias(mask));
+  const inOrder = reshape(range(length), [1, length]);
   return {
     training: dropoutKey !== undefined,
-    positions: positions ?? reshape(range(length), [1, length]),
-    attend: (q, k, v, options = {}) => attention(q, k, v, { ...options, bias: plus(options.bias) }),
-    attendTo: attention,
+    positions: positions ?? inOrder,
+    keyPositions: inOrder,
+    segments,
+    attentionMask,
+    memoryMask,
+    attend: (q, k, v, options = {}) => attention(q, k, v, { ...options, bias: plus(padding, options.bias) }),
+    attendTo: (q, k, v, options = {}) => attention(q, k, v, { ...options, bias: plus(memoryPadding, options.bias) }),
+    once: (_, x) => x,
     dropout(x, rate) {
       if (!(rate >= 0 && rate < 1))
         throw new TesseraError("argument", `dropout: the rate must be in [0, 1), got ${rate}`);
@@ -80,3 +107,11 @@ export function sequenceContext({
     carry: (_, { shape, dtype = "float32" }, advance) => advance(full(shape, 0, dtype))[0],
   };
 }
+
+/** The bias that hides padding. `mask: [b, s]` int64, 1 for tokens → `[b, 1, 1, s]`. */
+export function paddingBias(mask: Tensor): Tensor {
+  const [b, s] = mask.shape as [Dim, Dim];
+  return where(equal(reshape(mask, [b, 1, 1, s]), 0), MASKED, 0);
+}
+
+const plus = (a: Tensor | undefined, b: Tensor | undefined) => (a && b ? add(a, b) : (a ?? b));

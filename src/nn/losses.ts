@@ -1,6 +1,6 @@
 import type { Tensor } from "../core/tensor.js";
 import { constant } from "../ops/constant.js";
-import { add, cast, div, equal, maximum, mul, neg, not, where } from "../ops/elementwise.js";
+import { abs, add, cast, div, equal, exp, log, maximum, mul, neg, not, sub, where } from "../ops/elementwise.js";
 import { takeAlong } from "../ops/gather.js";
 import { logSoftmax } from "../ops/normalize.js";
 import { mean, sum } from "../ops/reduce.js";
@@ -31,4 +31,19 @@ export function crossEntropy(
     losses = add(mul(losses, 1 - labelSmoothing), mul(mean(logProbabilities, { axes: [-1] }), -labelSmoothing));
   const count = maximum(sum(cast(counted, logits.dtype)), 1);
   return div(sum(where(counted, losses, 0)), count);
+}
+
+/**
+ * Mean of `−y log σ(x) − (1 − y) log(1 − σ(x))` over all elements, in nats: of labels of which any number may hold.
+ * `logits, targets: [...]` float32, targets in 0 … 1 → scalar.
+ */
+export function binaryCrossEntropy(logits: Tensor, targets: Tensor): Tensor {
+  // max(x, 0) − x y + log(1 + e^−|x|), which no large logit overflows
+  return mean(add(sub(maximum(logits, 0), mul(logits, targets)), log(add(exp(neg(abs(logits))), 1))));
+}
+
+/** Mean of `(x − y)²` over all elements. `x, targets: [...]` float32 → scalar. */
+export function meanSquaredError(x: Tensor, targets: Tensor): Tensor {
+  const difference = sub(x, targets);
+  return mean(mul(difference, difference));
 }

@@ -1,11 +1,12 @@
 import { existsSync, statSync } from "node:fs";
 import { configReader } from "../core/config-reader.js";
 import { TesseraError } from "../core/errors.js";
+import type { AnyModule } from "../core/module.js";
 import { readConfig } from "../hub/config.js";
 import { type GenerationConfig, type GenerationConfigFile, readGenerationConfig } from "../hub/generation-config.js";
 import { openCheckpoint } from "../hub/safetensors-checkpoint.js";
 import { familyOf } from "../models/index.js";
-import type { AnyModelFamily, CausalLm, ModelFacts } from "../models/model.js";
+import type { AnyModelFamily, ModelFacts, Task } from "../models/model.js";
 import { readWeights, type Weights } from "./weights.js";
 
 /** A model with its weights: what training ends in and generation starts from. */
@@ -18,7 +19,9 @@ export interface LanguageModel {
   /** All fields of config.json, kept so that saving loses none. */
   readonly rawConfig: Readonly<Record<string, unknown>>;
   readonly facts: ModelFacts;
-  readonly module: CausalLm;
+  /** What it answers, which also says how its module is called: see {@link Architecture}. */
+  readonly task: Task;
+  readonly module: AnyModule;
   readonly weights: Weights;
   /** How it generates unless told otherwise. */
   readonly generation: GenerationConfig;
@@ -57,6 +60,7 @@ export function describeModel(
     config,
     rawConfig,
     facts: family.facts(config),
+    task: built.task,
     module: built.build(config),
     warnings: warning ? [warning] : [],
   };

@@ -2,101 +2,119 @@ import type { HostTensor } from "../../src/core/host-tensor.js";
 import { parametersOf, parameterTree } from "../../src/core/module.js";
 import { input, type Tensor } from "../../src/core/tensor.js";
 import { withObserver } from "../../src/core/trace.js";
+import type { EncoderDecoderHalves } from "../../src/models/model.js";
 import { sequenceContext } from "../../src/nn/context.js";
-import { crossEntropy } from "../../src/nn/losses.js";
-import { slice } from "../../src/ops/shape.js";
 import type { LanguageModel } from "../../src/pretrained/load-model.js";
 import { compileGraph } from "../../src/runtime/compile.js";
 import { nativeRuntime } from "../../src/runtime/native.js";
+import { taskLoss } from "../../src/train/task-loss.js";
 import { grad } from "../../src/transforms/grad.js";
 import { type Comparison, compare, type Golden } from "./golden.js";
+import { type InnerPaths, innerPaths, type StackPaths } from "./inner-paths.js";
 
-/** Where a family shows what the original returns as hidden states and attentions: module paths, `#` for the layer. */
-export interface InnerPaths {
-  readonly embeddings: string;
-  readonly layer: string;
-  readonly last: string;
-  readonly attention: string;
-}
-
-/** By `model_type`. A family without an entry has no recorded cases yet. */
-export const innerPaths: Readonly<Record<string, InnerPaths>> = {
-  gpt2: {
-    embeddings: "transformer.embeddings",
-    layer: "transformer.h.#",
-    last: "transformer.ln_f",
-    attention: "transformer.h.#.attn.attention_weights",
-  },
-};
-
-/** Runs a causal model on a case's input and compares logits, every hidden state and attention map, the loss and every gradient. */
-export async function runCausalCase(golden: Golden, model: LanguageModel): Promise<readonly Comparison[]> {
-  const ids = golden.tensors.get("in.input_ids")!;
-  const [batch, length] = ids.shape as [number, number];
+/** Runs a model on a case's input and compares its outputs, every hidden state and attention map, the loss and every gradient. */
+export async function runModelCase(golden: Golden, model: LanguageModel): Promise<readonly Comparison[]> {
   const feeds: Record<string, HostTensor> = {};
-  const given = (name: string): Tensor | undefined => {
-    const tensor = golden.tensors.get(`in.${name}`);
-    if (!tensor) return undefined;
+  const given = new Map<string, Tensor>();
+  for (const [key, tensor] of golden.tensors) {
+    const name = /^in\.(.*)$/.exec(key)?.[1];
+    if (name === undefined) continue;
     feeds[name] = tensor;
-    return input(name, tensor.shape, tensor.dtype);
-  };
-  const [inputIds, attentionMask, labels] = [given("input_ids")!, given("attention_mask"), given("labels")];
-  const params = [...parametersOf(model.module)].map(([path, { shape }]) => input(path, shape));
+    given.set(name, input(name, tensor.shape, tensor.dtype));
+  }
+  const all = parametersOf(model.module);
+  const params = new Map([...all].map(([path, { shape }]) => [path, input(path, shape)]));
   for (const [path, tensor] of model.weights) feeds[path] = tensor;
 
   const seen = new Map<string, Tensor>();
-  const logits = withObserver(
+  const answers = withObserver(
     (path, value) => {
       seen.set(path, value);
       return value;
     },
-    () => {
-      const tree = parameterTree(model.module, (path) => params.find((p) => p.name === path));
-      return model.module(tree, inputIds, sequenceContext({ batch, length, attentionMask }));
-    },
+    () => forward(model, given, (path) => params.get(path)!),
   );
-  const outputs = new Map<string, Tensor>([["out.logits", logits]]);
-  if (labels) {
-    const loss = crossEntropy(slice(logits, 1, 0, length - 1), slice(labels, 1, 1, length));
+  const outputs = new Map(Object.entries(answers).map(([name, value]) => [`out.${name}`, value]));
+  if (golden.tensors.has("out.loss")) {
+    const loss = taskLoss(model.task, answers, Object.fromEntries(given), {
+      problemType: model.facts.labels?.problemType ?? problemTypeOf(model, given),
+    });
     outputs.set("out.loss", loss);
-    for (const [i, g] of grad(loss, params).entries()) outputs.set(`grad.${params[i]!.name}`, g);
+    const trained = [...all].filter(([, { fixed }]) => !fixed).map(([path]) => path);
+    const gradients = grad(
+      loss,
+      trained.map((path) => params.get(path)!),
+    );
+    for (const [i, g] of gradients.entries()) outputs.set(`grad.${trained[i]!}`, g);
   }
-  const paths = innerPaths[model.family.modelType]!;
-  const layers = [...golden.tensors.keys()].filter((name) => name.startsWith("out.hidden_states.")).length - 1;
   for (const name of golden.tensors.keys()) {
-    const [, kind, index] = /^out\.(hidden_states|attentions)\.(\d+)$/.exec(name) ?? [];
-    if (!kind) continue;
-    const i = Number(index);
-    const at =
-      kind === "attentions"
-        ? paths.attention.replace("#", String(i))
-        : i === 0
-          ? paths.embeddings
-          : i === layers
-            ? paths.last
-            : paths.layer.replace("#", String(i - 1));
-    const value = seen.get(at);
+    const at = innerPath(name, golden, innerPaths[model.family.modelType]!);
+    if (at === undefined) continue;
+    // A model without a head has the same paths without the prefix.
+    const value = seen.get(at) ?? seen.get(at.replace(model.family.checkpoint?.basePrefix ?? "", ""));
     if (!value)
       throw new Error(
         `${golden.name}: the model shows nothing at ${at} for ${name}; it shows ${[...seen.keys()].join(", ")}`,
       );
     outputs.set(name, value);
   }
-  const graph = {
-    inputs: [inputIds, ...[attentionMask, labels].filter((x) => x !== undefined), ...params],
-    outputs: [...outputs.values()],
-  };
+  const graph = { inputs: [...given.values(), ...params.values()], outputs: [...outputs.values()] };
   using session = await compileGraph(nativeRuntime(), graph, { outputNames: [...outputs.keys()] });
   const results = await session.run(feeds);
-  // Recorded order is by name; the layer report wants the order of computation: states, maps, logits, loss, gradients.
-  const rank = (name: string) =>
-    ["out.hidden", "out.atten", "out.logit", "out.loss", "grad."].findIndex((p) => name.startsWith(p));
+  // Recorded order is by name; the layer report wants the order of computation: states, maps, outputs, loss, gradients.
+  const order = [/^out\.(encoder_)?hidden/, /^out\.(encoder_)?atten/, /^out\.decoder_hidden/, /^out\.(decoder|cross)_/];
+  const rank = (name: string) => {
+    const at = [...order, /^out\.(?!loss)/, /^out\.loss/, /^grad\./].findIndex((p) => p.test(name));
+    return at;
+  };
   return [...golden.tensors.entries()]
     .filter(([name]) => /^(out|grad)\./.test(name))
     .sort(([a], [b]) => rank(a) - rank(b))
     .map(([name, expected]) =>
       compare(name, name.startsWith("grad.") ? "gradient" : "forward", results[name] ?? missing, expected),
     );
+}
+
+/** The model's outputs under their names. */
+function forward(
+  { module, task }: LanguageModel,
+  given: ReadonlyMap<string, Tensor>,
+  at: (path: string) => Tensor,
+): Readonly<Record<string, Tensor>> {
+  const tree = parameterTree(module, at);
+  const ids = given.get("input_ids")!;
+  const attentionMask = given.get("attention_mask");
+  const context = (x: Tensor, more: object) => sequenceContext({ batch: x.shape[0]!, length: x.shape[1]!, ...more });
+  const ctx = context(ids, { attentionMask, segments: given.get("token_type_ids") });
+  if (task === "seq2seq-lm") {
+    const { encode, decode } = module(tree) as EncoderDecoderHalves;
+    const targets = given.get("decoder_input_ids")!;
+    const memory = encode(ids, ctx);
+    return { logits: decode(targets, memory, context(targets, { memoryMask: attentionMask })) };
+  }
+  const answer: Tensor | Readonly<Record<string, Tensor>> = module(tree, ids, ctx);
+  return task === "causal-lm" ? { logits: answer as Tensor } : (answer as Readonly<Record<string, Tensor>>);
+}
+
+/** The path whose value the original returns under a name; undefined for names that are no inner values. */
+function innerPath(name: string, golden: Golden, paths: InnerPaths): string | undefined {
+  const [, side, kind, index] =
+    /^out\.(?:(encoder|decoder|cross)_)?(hidden_states|attentions|last_hidden_state)(?:\.(\d+))?$/.exec(name) ?? [];
+  if (!kind) return undefined;
+  const stack: StackPaths = "encoder" in paths ? (side === "encoder" ? paths.encoder : paths.decoder) : paths;
+  if (kind === "attentions") return (side === "cross" ? stack.cross! : stack.attention).replace("#", index!);
+  if (kind === "last_hidden_state" && side === undefined) return undefined; // an output
+  const prefix = `out.${side ? `${side}_` : ""}hidden_states.`;
+  const layers = [...golden.tensors.keys()].filter((key) => key.startsWith(prefix)).length - 1;
+  const i = index === undefined ? layers : Number(index);
+  if (i === 0) return stack.embeddings;
+  return i === layers && stack.last ? stack.last : stack.layer.replace("#", String(i - 1));
+}
+
+/** What a classifier without a problem type is, by its labels, as transformers decides. */
+function problemTypeOf({ facts }: LanguageModel, given: ReadonlyMap<string, Tensor>) {
+  if (facts.labels?.names.length === 1) return "regression";
+  return given.get("labels")?.dtype === "float32" ? "multi_label_classification" : "single_label_classification";
 }
 
 const missing: HostTensor = { dtype: "float32", shape: [0], data: new Float32Array(0) };

@@ -15,7 +15,7 @@ describe.skipIf(!existsSync(PARITY))("recorded models and blocks (skipped where 
   it.each(folders.map((folder) => [folder.split("/").at(-1)!, folder] as const))("%s", async (name, folder) => {
     try {
       const { comparisons, generations } = await runCase(folder);
-      expect(comparisons.some((c) => c.kind === "gradient")).toBe(true);
+      expect(comparisons.some((c) => c.kind === (name === "bert-base" ? "forward" : "gradient"))).toBe(true); // without labels no loss
       expect(comparisons.filter((c) => !within(c))).toEqual([]);
       for (const { unsupported, ...generation } of generations)
         if (unsupported) expect(unsupported).toContain("beam search");

@@ -6,7 +6,7 @@ import { attentionBlock } from "./attention-blocks.js";
 import { runBlockCase } from "./block-case.js";
 import { type GenerationResult, runGenerationCases } from "./generation.js";
 import { type Comparison, readGolden } from "./golden.js";
-import { runCausalCase } from "./model-case.js";
+import { runModelCase } from "./model-case.js";
 import { recurrentBlock } from "./recurrent-blocks.js";
 
 /** What a recorded case gave: compared tensors, and generated texts. */
@@ -24,7 +24,7 @@ export async function runCase(folder: string): Promise<CaseResult> {
   const golden = readGolden(folder);
   if (existsSync(join(folder, "config.json"))) {
     const model = loadModel(folder);
-    return { comparisons: await runCausalCase(golden, model), generations: await runGenerationCases(folder, model) };
+    return { comparisons: await runModelCase(golden, model), generations: await runGenerationCases(folder, model) };
   }
   const block = attentionBlock(golden) ?? recurrentBlock(golden);
   if (!block) throw new TesseraError("unsupported", `${folder}: a case of an unknown kind`);
