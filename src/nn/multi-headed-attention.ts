@@ -21,22 +21,44 @@ export interface MultiHeadedAttentionOptions {
   readonly headSize?: number;
   /** Which keys a query sees. Default `"none"`. */
   readonly mask?: AttentionMask;
-  /** Biases in the projections. Default true. */
-  readonly bias?: boolean;
+  /** Biases in the projections, or which of them have one. Default true. */
+  readonly bias?:
+    | boolean
+    | { readonly query: boolean; readonly key: boolean; readonly value: boolean; readonly output: boolean };
+  /** Factor of the scores. Default `1/√headSize`. */
+  readonly scale?: number;
   /** Probability of dropping an attention weight while training. Default 0. */
   readonly dropout?: number;
-  /** Applied to queries and keys `[b, t, h, d]` before the scores: rotary positions, norms. */
+  /** Modules for queries and keys `[b, t, h, d]` with parameters of their own, such as the norms of Qwen 3, by name on disk; before {@link onQueryKey}. */
+  readonly queryKeyNorms?: Readonly<Record<"query" | "key", readonly [name: string, norm: Projection]>>;
+  /** Applied to queries and keys `[b, t, h, d]` before the scores: rotary positions. */
   readonly onQueryKey?: (x: Tensor, ctx: Context) => Tensor;
+  /** Standard deviation of the initial weights. Default 0.02. */
+  readonly std?: number;
   /**
-   * Names of the projections on disk: one each for query, key, value and output (default LLaMA's and OPT's), or `"packed"`,
-   * torch's `MultiheadAttention`: `in_proj_weight`, `in_proj_bias` for the three at once, and `out_proj`.
+   * Names of the projections on disk: one each for query, key, value and output (default LLaMA's and OPT's); or `"packed"`,
+   * torch's `MultiheadAttention`: `in_proj_weight`, `in_proj_bias` for the three at once, and `out_proj`; or one `fused` projection
+   * whose rows are query, key and value of each head in turn, as BLOOM's and GPT-NeoX's.
    */
-  readonly names?: readonly [query: string, key: string, value: string, output: string] | "packed";
+  readonly names?:
+    | readonly [query: string, key: string, value: string, output: string]
+    | "packed"
+    | { readonly fused: string; readonly output: string };
 }
 
-/** A multi-headed attention: called with the queries' input, the keys' and values' input and the context. */
+/** A module of one tensor. */
+// biome-ignore lint/suspicious/noExplicitAny: a projection or a norm, of whatever parameters
+type Projection = Module<any, [x: Tensor], Tensor>;
+
+/** What else a call of a multi-headed attention takes. */
+export interface AttentionArguments {
+  /** Added to the scores, broadcast to `[b, h, t, s]`: relative positions. */
+  readonly bias?: Tensor | undefined;
+}
+
+/** A multi-headed attention: called with the queries' input, the keys' and values' input (the same tensor: self-attention) and the context. */
 // biome-ignore lint/suspicious/noExplicitAny: the names of its parameters are an option
-export type AttentionModule = Module<any, [y: Tensor, x: Tensor, ctx: Context], Tensor>;
+export type AttentionModule = Module<any, [y: Tensor, x: Tensor, ctx: Context, args?: AttentionArguments], Tensor>;
 
 /** Vectors cut into heads: `[b, t, h·d]` → `[b, t, h, d]`. */
 export function splitHeads(x: Tensor, heads: number): Tensor {
@@ -60,8 +82,19 @@ export function mergeHeads(x: Tensor): Tensor {
  * @example multiHeadedAttention({ d: 512, heads: 8, mask: "causal" })
  */
 export function multiHeadedAttention(options: MultiHeadedAttentionOptions): AttentionModule {
-  const { d, heads, keyValueHeads = heads, headSize = d / heads, mask = "none", bias = true, dropout = 0 } = options;
-  const { onQueryKey = (x) => x, names = ["q_proj", "k_proj", "v_proj", "out_proj"] } = options;
+  const {
+    d,
+    heads,
+    keyValueHeads = heads,
+    headSize = d / heads,
+    mask = "none",
+    dropout = 0,
+    scale,
+    std = 0.02,
+  } = options;
+  const { onQueryKey = (x) => x, queryKeyNorms: norms, names = ["q_proj", "k_proj", "v_proj", "out_proj"] } = options;
+  const { bias = true } = options;
+  const has = typeof bias === "boolean" ? { query: bias, key: bias, value: bias, output: bias } : bias;
   if (!Number.isInteger(headSize))
     throw new TesseraError("argument", `multiHeadedAttention: d ${d} does not divide into ${heads} heads`);
   if (heads % keyValueHeads !== 0)
@@ -71,23 +104,41 @@ export function multiHeadedAttention(options: MultiHeadedAttentionOptions): Atte
     );
   const [inner, innerKeyValue] = [heads * headSize, keyValueHeads * headSize];
 
-  const attend = (q: Tensor, k: Tensor, v: Tensor, ctx: Context, self: boolean): Tensor => {
+  const normSpec: Record<string, Projection> = norms
+    ? { [norms.query[0]]: norms.query[1], [norms.key[0]]: norms.key[1] }
+    : {};
+  type Children = Readonly<Record<string, (x: Tensor) => Tensor>>;
+
+  /** `q: [b, t, h, d]`, `k, v: [b, s, g, d]` → `[b, t, h·d]`. */
+  const attend = (
+    m: Children,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    ctx: Context,
+    self: boolean,
+    args: AttentionArguments,
+  ) => {
     const onWeights = dropout > 0 ? (w: Tensor) => ctx.dropout(w, dropout) : undefined;
-    const [qs, ks] = [onQueryKey(splitHeads(q, heads), ctx), onQueryKey(splitHeads(k, keyValueHeads), ctx)];
-    const vs = splitHeads(v, keyValueHeads);
-    return mergeHeads(
-      self ? ctx.attend(qs, ks, vs, { mask, onWeights }) : ctx.attendTo(qs, ks, vs, { mask, onWeights }),
-    );
+    const [qs, ks] = norms ? [m[norms.query[0]]!(q), m[norms.key[0]]!(k)] : [q, k];
+    const how = { mask, scale, onWeights, bias: args.bias };
+    const over = self ? ctx.attend : ctx.attendTo;
+    return mergeHeads(over(onQueryKey(qs, ctx), onQueryKey(ks, ctx), v, how));
   };
 
   if (names === "packed") {
     const rows = inner + 2 * innerKeyValue;
+    if (typeof bias !== "boolean" || norms)
+      throw new TesseraError(
+        "argument",
+        "multiHeadedAttention: packed projections have all biases or none, and no norms",
+      );
     const spec = {
-      in_proj_weight: param([rows, d], { normal: 0.02 }),
+      in_proj_weight: param([rows, d], { normal: std }),
       in_proj_bias: bias ? param([rows], "zeros") : undefined,
-      out_proj: linear(inner, d, { bias }),
+      out_proj: linear(inner, d, { bias, std }),
     };
-    return module(spec, (m, y: Tensor, x: Tensor, ctx: Context): Tensor => {
+    return module(spec, (m, y: Tensor, x: Tensor, ctx: Context, args: AttentionArguments = {}): Tensor => {
       const project = (input: Tensor, from: number, to: number) => {
         const p = matmul(input, slice(m.in_proj_weight, 0, from, to), { transB: true });
         return m.in_proj_bias ? add(p, slice(m.in_proj_bias, 0, from, to)) : p;
@@ -97,19 +148,38 @@ export function multiHeadedAttention(options: MultiHeadedAttentionOptions): Atte
         x === y
           ? split(project(x, 0, rows), parts)
           : [project(y, 0, inner), ...split(project(x, inner, rows), parts.slice(1))];
-      return m.out_proj(attend(q!, k!, v!, ctx, x === y));
+      const [ks, vs] = [splitHeads(k!, keyValueHeads), splitHeads(v!, keyValueHeads)];
+      return m.out_proj(attend({}, splitHeads(q!, heads), ks, vs, ctx, x === y, args));
+    });
+  }
+  if ("fused" in names) {
+    if (keyValueHeads !== heads || has.query !== has.key || has.query !== has.value)
+      throw new TesseraError(
+        "argument",
+        "multiHeadedAttention: a fused projection has as many keys as queries, and one bias",
+      );
+    const spec: Record<string, Projection> = {
+      [names.fused]: linear(d, 3 * inner, { bias: has.query, std }),
+      [names.output]: linear(inner, d, { bias: has.output, std }),
+      ...normSpec,
+    };
+    return module(spec, (m, y: Tensor, x: Tensor, ctx: Context, args: AttentionArguments = {}): Tensor => {
+      if (x !== y) throw new TesseraError("argument", "multiHeadedAttention: a fused projection is for self-attention");
+      const [q, k, v] = split(splitHeads(m[names.fused]!(x), heads), 3, 3); // [b, t, h, 3·d] → 3 × [b, t, h, d]
+      return m[names.output]!(attend(m, q!, k!, v!, ctx, true, args));
     });
   }
   const [query, key, value, output] = names;
-  const spec = {
-    [query]: linear(d, inner, { bias }),
-    [key]: linear(d, innerKeyValue, { bias }),
-    [value]: linear(d, innerKeyValue, { bias }),
-    [output]: linear(inner, d, { bias }),
+  const spec: Record<string, Projection> = {
+    [query]: linear(d, inner, { bias: has.query, std }),
+    [key]: linear(d, innerKeyValue, { bias: has.key, std }),
+    [value]: linear(d, innerKeyValue, { bias: has.value, std }),
+    [output]: linear(inner, d, { bias: has.output, std }),
+    ...normSpec,
   };
-  return module(
-    spec,
-    (m, y: Tensor, x: Tensor, ctx: Context): Tensor =>
-      m[output]!(attend(m[query]!(y), m[key]!(x), m[value]!(x), ctx, x === y)),
-  );
+  return module(spec, (m, y: Tensor, x: Tensor, ctx: Context, args: AttentionArguments = {}): Tensor => {
+    const q = splitHeads(m[query]!(y), heads);
+    const [k, v] = [splitHeads(m[key]!(x), keyValueHeads), splitHeads(m[value]!(x), keyValueHeads)];
+    return m[output]!(attend(m, q, k, v, ctx, x === y, args));
+  });
 }
