@@ -62,7 +62,10 @@ export function addBench(program: Command): void {
     .option("--runs <n>", "processes that are timed", positive("--runs", 1000), 5)
     .option("--json", "print one JSON object")
     .action(async (flags: Flags & { model: string; runs: number }) =>
-      print(flags, await (await import("./bench-load.js")).benchLoad({ ...flags, model: modelFolder(flags.model) })),
+      print(
+        flags,
+        await (await import("./bench-load.js")).benchLoad({ ...flags, model: await modelFolder(flags.model) }),
+      ),
     );
 }
 

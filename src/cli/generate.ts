@@ -62,7 +62,7 @@ Examples:
 }
 
 async function generate(prompt: string | undefined, flags: Flags): Promise<void> {
-  const folder = modelFolder(flags.model);
+  const folder = await modelFolder(flags.model);
   const [{ loadModel }, { loadTokenizer }, { nativeRuntime }, { compileModel }] = await Promise.all([
     import("../pretrained/load-model.js"),
     import("../text/load-tokenizer.js"),

@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { formatShape } from "../core/dim.js";
 import { type Param, parametersOf } from "../core/module.js";
 import { readJsonObject } from "../hub/json-file.js";
+import { families } from "../models/index.js";
 import { describeModel } from "../pretrained/load-model.js";
 import { forwardFlops } from "./forward-flops.js";
 import { modelFolder } from "./model-folder.js";
@@ -13,11 +14,14 @@ export function addInfo(program: Command): void {
   program
     .command("info")
     .description("what a model is: parameters, memory and work, from its config.json alone")
-    .argument("<folder>", "a model's name or folder, or a config.json; of any size, nothing is loaded")
+    .argument(
+      "<folder>",
+      `a model's name or folder, a config.json, or one of ${presetNames().join(", ")}; nothing is loaded`,
+    )
     .option("--json", "print one JSON object")
-    .addHelpText("after", "\nExample:\n  tessera info checkpoints/tang")
-    .action((folder: string, { json }: { json?: boolean }) => {
-      const report = reportModel(modelFolder(folder));
+    .addHelpText("after", "\nExample:\n  tessera info checkpoints/tang\n  tessera info gpt3-xl")
+    .action(async (folder: string, { json }: { json?: boolean }) => {
+      const report = reportPreset(folder) ?? reportModel(await modelFolder(folder));
       for (const warning of report.warnings) console.error(`warning: ${warning}`);
       console.log(json ? JSON.stringify(report) : formatReport(report));
     });
@@ -56,7 +60,29 @@ export interface ParameterRow {
  */
 export function reportModel(path: string): ModelReport & { readonly warnings: readonly string[] } {
   const file = existsSync(path) && statSync(path).isDirectory() ? join(path, "config.json") : path;
-  const { family, architecture, module, facts, warnings } = describeModel(readJsonObject(file), file);
+  return report(readJsonObject(file), file);
+}
+
+const presetsByName = new Map(
+  [...families.values()].flatMap(({ modelType, presets = {} }) =>
+    Object.entries(presets).map(([name, config]) => [
+      `${modelType}-${name}`.toLowerCase(),
+      { ...(config as object), model_type: modelType },
+    ]),
+  ),
+);
+
+/** Models that are reported on without a folder: `gpt3-xl`. */
+export const presetNames = (): readonly string[] => [...presetsByName.keys()];
+
+/** Reports on a model of {@link presetNames}; undefined where the name is none, or a file or folder of that name is there. */
+export function reportPreset(name: string): ReturnType<typeof reportModel> | undefined {
+  const config = existsSync(name) ? undefined : presetsByName.get(name.toLowerCase());
+  return config && report(config, name);
+}
+
+function report(rawConfig: Readonly<Record<string, unknown>>, where: string): ReturnType<typeof reportModel> {
+  const { family, architecture, module, facts, warnings } = describeModel(rawConfig, where);
   const params = parametersOf(module);
   const parameters = [...params.values()].reduce((sum, p) => sum + sizeOf(p), 0);
   const length = facts.contextLength ?? 1024;

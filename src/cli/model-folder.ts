@@ -2,20 +2,45 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { TesseraError } from "../core/errors.js";
+import type { DownloadProgress } from "../hub/download.js";
 
 /** The models that come with the package. */
 const CHECKPOINTS = fileURLToPath(new URL("../../checkpoints", import.meta.url));
 
 /**
- * The folder of a model: a path, or the name of a model that comes with the package.
+ * The folder of a model: a path, the name of a model that comes with the package, or `org/name` of the Hugging Face hub, which is
+ * downloaded into the cache with a progress bar.
  *
- * @throws TesseraError `io` naming the models there are
+ * @throws TesseraError `io` naming the models there are, and as the download does
  */
-export function modelFolder(name: string): string {
+export async function modelFolder(name: string): Promise<string> {
   if (existsSync(name)) return name;
   const known = existsSync(CHECKPOINTS)
     ? readdirSync(CHECKPOINTS, { withFileTypes: true }).flatMap((e) => (e.isDirectory() ? [e.name] : []))
     : [];
   if (known.includes(name)) return join(CHECKPOINTS, name);
-  throw new TesseraError("io", `${name}: no such folder, and no model of that name (${known.join(", ")})`);
+  if (!/^[\w.-]+\/[\w.-]+(@[\w./-]+)?$/.test(name))
+    throw new TesseraError(
+      "io",
+      `${name}: no such folder, and no model of that name (${known.join(", ")}, or org/name of the hub)`,
+    );
+  const { resolveModel } = await import("../hub/download.js");
+  const onProgress = process.stderr.isTTY ? progressBar() : undefined;
+  try {
+    return await resolveModel(name, onProgress ? { onProgress } : {});
+  } finally {
+    if (onProgress) process.stderr.write("\r\u001b[K");
+  }
+}
+
+const WIDTH = 24;
+
+/** One line that is written over: `model.safetensors ████████░░░░ 212 of 548 MB`. */
+function progressBar(): (progress: DownloadProgress) => void {
+  return ({ file, done, total }) => {
+    const filled = total > 0 ? Math.round((WIDTH * done) / total) : WIDTH;
+    const megabytes = (bytes: number) => (bytes / 1e6).toFixed(total < 1e7 ? 1 : 0);
+    const bar = "█".repeat(filled) + "░".repeat(WIDTH - filled);
+    process.stderr.write(`\r${file} ${bar} ${megabytes(done)} of ${megabytes(total)} MB\u001b[K`);
+  };
 }

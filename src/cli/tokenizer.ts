@@ -1,10 +1,15 @@
 import { type Command, Option } from "commander";
+import { TesseraError } from "../core/errors.js";
 import {
+  type LoadedTokenizer,
   loadTokenizer,
   saveTokenizer,
   trainByteLevelBpe,
   trainCharacterTokenizer,
+  trainUnigram,
+  trainWordPiece,
   withBeginToken,
+  withBertFrame,
 } from "../text/index.js";
 import { modelFolder } from "./model-folder.js";
 import { choice, whole } from "./options.js";
@@ -20,9 +25,9 @@ export function addTokenizer(program: Command): void {
     .argument("<files...>", "UTF-8 text files; - is standard input")
     .requiredOption("--out <folder>", "where tokenizer.json goes")
     .addOption(
-      new Option("--kind <kind>", "byte-level BPE, or one token a character")
+      new Option("--kind <kind>", "byte-level BPE, WordPiece as BERT's, Unigram as T5's, or one token a character")
         .default("bpe")
-        .argParser(choice("--kind", "bpe", "character")),
+        .argParser(choice("--kind", ...(Object.keys(kinds) as Kind[]))),
     )
     .option(
       "--vocab-size <n>",
@@ -31,40 +36,48 @@ export function addTokenizer(program: Command): void {
     )
     .option(
       "--min-frequency <n>",
-      "how often a pair or a character must occur (default 2; character: 1)",
+      "how often a pair or a character must occur (default 2; character: 1; not for unigram)",
       whole("--min-frequency", { min: 1 }),
+    )
+    .option(
+      "--special-tokens <set>",
+      "bpe: gpt2 (<|endoftext|>) or roberta (<s> text </s>); character: gpt2 or bert ([CLS] text [SEP]); wordpiece: bert; unigram: t5",
+      choice("--special-tokens", "gpt2", "roberta", "bert", "t5"),
+    )
+    .option("--extra-tokens <list>", "more special tokens, with commas between them")
+    .option("--cased", "wordpiece: keep upper case and accents")
+    .option(
+      "--limit-alphabet <n>",
+      "wordpiece: how many different characters get tokens (default: all)",
+      whole("--limit-alphabet", { min: 1 }),
+    )
+    .option(
+      "--sentinels <n>",
+      "unigram: how many tokens <extra_id_0> … there are, 100 for T5 (default 0)",
+      whole("--sentinels", { min: 0, max: 10_000 }),
     )
     .option("--begin-token", "set <|endoftext|> before every text that is encoded: prompts begin a document")
     .option("--json", "print one JSON object instead of a sentence")
-    .addHelpText("after", "\nExample:\n  tessera tokenizer train corpus.txt --vocab-size 8192 --out my-tokenizer")
-    .action(
-      async (
-        files: string[],
-        o: {
-          out: string;
-          kind: "bpe" | "character";
-          vocabSize?: number;
-          minFrequency?: number;
-          beginToken?: boolean;
-          json?: boolean;
-        },
-      ) => {
-        const began = performance.now();
-        const texts = readTexts(files).flatMap((text) => text.split("<|endoftext|>"));
-        const least = o.minFrequency === undefined ? {} : { minFrequency: o.minFrequency };
-        const made =
-          o.kind === "bpe"
-            ? trainByteLevelBpe(texts, { vocabSize: o.vocabSize ?? 8192, ...least })
-            : trainCharacterTokenizer(texts, {
-                ...(o.vocabSize === undefined ? {} : { maxVocab: o.vocabSize }),
-                ...least,
-              });
-        await saveTokenizer(o.out, o.beginToken ? withBeginToken(made) : made);
-        const seconds = Number(((performance.now() - began) / 1000).toFixed(2));
-        if (o.json) console.log(JSON.stringify({ out: o.out, kind: o.kind, vocabSize: made.vocabSize, seconds }));
-        else console.log(`${o.out}/tokenizer.json: ${made.vocabSize} tokens, ${seconds} s`);
-      },
-    );
+    .addHelpText(
+      "after",
+      `
+Examples:
+  tessera tokenizer train corpus.txt --vocab-size 8192 --out my-tokenizer
+  tessera tokenizer train corpus.txt --kind wordpiece --vocab-size 8192 --out bert-tokenizer
+  tessera tokenizer train corpus.txt --kind unigram --sentinels 100 --out t5-tokenizer
+  tessera tokenizer train corpus.txt --special-tokens roberta --out bart-tokenizer
+  tessera tokenizer train poems.txt --kind character --special-tokens bert --out poem-tokenizer`,
+    )
+    .action(async (files: string[], o: TrainOptions) => {
+      const began = performance.now();
+      refuseStrangers(o);
+      const texts = readTexts(files).flatMap((text) => text.split("<|endoftext|>"));
+      const made = train(texts, o);
+      await saveTokenizer(o.out, o.beginToken ? withBeginToken(made) : made);
+      const seconds = Number(((performance.now() - began) / 1000).toFixed(2));
+      if (o.json) console.log(JSON.stringify({ out: o.out, kind: o.kind, vocabSize: made.vocabSize, seconds }));
+      else console.log(`${o.out}/tokenizer.json: ${made.vocabSize} tokens, ${seconds} s`);
+    });
 
   tokenizer
     .command("encode")
@@ -75,7 +88,7 @@ export function addTokenizer(program: Command): void {
     .option("--json", "print ids, type ids and tokens as one JSON object")
     .addHelpText("after", '\nExample:\n  tessera tokenizer encode "Call me Ishmael."')
     .action(async (text: string | undefined, o: { model: string; specialTokens: boolean; json?: boolean }) => {
-      const tokens = await loadTokenizer(modelFolder(o.model));
+      const tokens = await loadTokenizer(await modelFolder(o.model));
       const encoding = tokens.encoding(text ?? readTexts(["-"])[0]!, { addSpecialTokens: o.specialTokens });
       console.log(o.json ? JSON.stringify(encoding) : encoding.ids.join(" "));
     });
@@ -88,9 +101,85 @@ export function addTokenizer(program: Command): void {
     .option("--json", "print one JSON object")
     .addHelpText("after", "\nExample:\n  tessera tokenizer decode 352 417 13")
     .action(async (ids: string[], o: { model: string; json?: boolean }) => {
-      const tokens = await loadTokenizer(modelFolder(o.model));
+      const tokens = await loadTokenizer(await modelFolder(o.model));
       const read = whole("ids", { min: 0, max: tokens.vocabSize - 1 });
       const text = tokens.decode(ids.flatMap((part) => part.split(/[\s,]+/).filter(Boolean)).map(read));
       console.log(o.json ? JSON.stringify({ text }) : text);
     });
+}
+
+/** The sets of special tokens that a kind of tokenizer can have, its own first, and the flags that only some kinds take. */
+const kinds = {
+  bpe: { sets: ["gpt2", "roberta"], flags: ["minFrequency"] },
+  wordpiece: { sets: ["bert"], flags: ["minFrequency", "cased", "limitAlphabet"] },
+  unigram: { sets: ["t5"], flags: ["sentinels"] },
+  character: { sets: ["gpt2", "bert"], flags: ["minFrequency"] },
+} as const;
+type Kind = keyof typeof kinds;
+
+interface TrainOptions {
+  readonly out: string;
+  readonly kind: Kind;
+  readonly vocabSize?: number;
+  readonly minFrequency?: number;
+  readonly specialTokens?: "gpt2" | "roberta" | "bert" | "t5";
+  readonly extraTokens?: string;
+  readonly cased?: true;
+  readonly limitAlphabet?: number;
+  readonly sentinels?: number;
+  readonly beginToken?: true;
+  readonly json?: true;
+}
+
+/** @throws TesseraError `argument` for a flag that the kind of tokenizer does not have */
+function refuseStrangers(o: TrainOptions): void {
+  const { sets, flags } = kinds[o.kind];
+  for (const flag of ["minFrequency", "cased", "limitAlphabet", "sentinels"] as const) {
+    if (o[flag] !== undefined && !(flags as readonly string[]).includes(flag)) {
+      const name = flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+      throw new TesseraError("argument", `--${name}: --kind ${o.kind} does not have it`);
+    }
+  }
+  const set = o.specialTokens ?? sets[0];
+  if (!(sets as readonly string[]).includes(set))
+    throw new TesseraError("argument", `--special-tokens: --kind ${o.kind} takes ${sets.join(" or ")}, got ${set}`);
+  if (o.beginToken && set !== "gpt2")
+    throw new TesseraError("argument", `--begin-token: goes with --special-tokens gpt2 only, got ${set}`);
+}
+
+function train(texts: string[], o: TrainOptions): LoadedTokenizer {
+  const { vocabSize = 8192, minFrequency, limitAlphabet, sentinels } = o;
+  const least = minFrequency === undefined ? {} : { minFrequency };
+  const extraTokens = o.extraTokens?.split(",").map((token) => token.trim()) ?? [];
+  switch (o.kind) {
+    case "bpe":
+      return trainByteLevelBpe(texts, {
+        vocabSize,
+        ...least,
+        extraTokens,
+        ...(o.specialTokens === "roberta" ? { specialTokens: "roberta" } : {}),
+      });
+    case "wordpiece":
+      return trainWordPiece(texts, {
+        vocabSize,
+        ...least,
+        extraTokens,
+        lowercase: !o.cased,
+        ...(limitAlphabet === undefined ? {} : { limitAlphabet }),
+      });
+    case "unigram":
+      return trainUnigram(texts, { vocabSize, extraTokens, ...(sentinels === undefined ? {} : { sentinels }) });
+    case "character": {
+      const bert = o.specialTokens === "bert";
+      const names = bert
+        ? { unk: "[UNK]", sep: "[SEP]", pad: "[PAD]", cls: "[CLS]", mask: "[MASK]" }
+        : { bos: "<|endoftext|>", eos: "<|endoftext|>", unk: "<unk>" };
+      const made = trainCharacterTokenizer(texts, {
+        specialTokens: extraTokens.length > 0 ? { ...names, additional: extraTokens } : names,
+        ...(o.vocabSize === undefined ? {} : { maxVocab: o.vocabSize }),
+        ...least,
+      });
+      return bert ? withBertFrame(made) : made;
+    }
+  }
 }

@@ -5,25 +5,46 @@ import type { TrainEvent, TrainSettings } from "../train/index.js";
 import { real, whole } from "./options.js";
 
 /** A setting of a run as a flag: what it takes on the command line. */
-type Kind = "whole" | "real" | "text" | "json" | "yes-no" | readonly string[];
+type Kind = "whole" | "real" | "text" | "list" | "json" | "yes-no" | readonly string[];
 
 /**
  * The settings that are flags. What each means, its bounds and its default are in `train/settings.ts`, which `tessera train --help`
  * does not load for the sake of starting fast; `train.test.ts` holds the two against each other.
  */
 export const trainFlags: Readonly<Record<Exclude<keyof TrainSettings, "data" | "out">, readonly [Kind, string]>> = {
-  from: ["text", "fine-tune this model folder; its sizes and tokenizer are kept"],
-  model: ["text", "family of a model from scratch: gpt2, rnn-lm, feed-forward-lm, gpt3 (default gpt2)"],
+  task: ["text", "what it is trained for, see below (default: what the family is pre-trained for)"],
+  from: [
+    "text",
+    "fine-tune this model folder; its sizes and tokenizer are kept, and a new head is made where it lacks the task's",
+  ],
+  model: ["text", "family of a model from scratch: its model_type, such as bert or t5 (default gpt2)"],
   layers: ["whole", "blocks (default 4)"],
   heads: ["whole", "attention heads (default 4)"],
   d: ["whole", "model size (default 256)"],
   dropout: ["real", "dropout (default 0.1)"],
   model_config: ["json", "further fields of config.json, as JSON"],
-  tokenizer: ["text", "a tokenizer.json, a model's folder, bpe or characters (default bpe, trained on the data)"],
-  vocab_size: ["whole", "tokens of a bpe tokenizer that is trained on the data (default 4096)"],
+  tokenizer: [
+    "text",
+    "a tokenizer.json, a model's folder, or a kind to train on the data: bpe, characters, wordpiece, unigram, roberta (default: by the task)",
+  ],
+  vocab_size: ["whole", "tokens of a tokenizer that is trained on the data (default 4096)"],
+  text_column: ["text", "column of the text, question, source or words (default: by the task)"],
+  pair_column: ["text", "column of a second text, or of a question's context"],
+  label_column: ["text", "column of the label, tags, answers or target (default: by the task)"],
+  problem_type: [
+    ["single_label_classification", "multi_label_classification", "regression"],
+    "what labels of texts are (default: by the labels)",
+  ],
   separator: ["text", "text between the documents of a file (default: a file is a document)"],
   end_of_text: ["yes-no", "set the end token after every document (default true)"],
   context_length: ["whole", "tokens seen at once (default 128)"],
+  target_length: ["whole", "tokens of an encoder-decoder's target (default: context-length)"],
+  mask_rate: ["real", "share of tokens that are hidden (default: the paper's)"],
+  mean_span: ["real", "mean length of hidden spans, in tokens (default: 3)"],
+  whole_word: ["yes-no", "hide whole words (default false)"],
+  noise: ["list", "ways to spoil a text for denoising: infilling, permutation, deletion (default: the first two)"],
+  label_smoothing: ["real", "weight of the uniform distribution in the targets (default 0)"],
+  validation_data: ["list", "data sets to validate on, in place of a share"],
   validation: ["real", "share of the text kept for validation (default 0.05)"],
   validation_split: [["tail", "documents"], "what is kept: the end of the text, or documents by chance (default tail)"],
   steps: ["whole", "updates (default 1000)"],
@@ -39,6 +60,9 @@ export const trainFlags: Readonly<Record<Exclude<keyof TrainSettings, "data" | "
   epsilon: ["real", "AdamW's epsilon (default 1e-8)"],
   weight_decay: ["real", "decay of matrices and embeddings (default 0.1)"],
   max_gradient_norm: ["real", "larger gradients are scaled down to it; 0: no clipping (default 1)"],
+  freeze: ["text", "regular expression of the parameters that are not trained"],
+  layer_rate_decay: ["real", "each layer's rate is the one above divided by this (default 1; 2.6 in ULMFiT)"],
+  unfreeze_every: ["whole", "steps after which one more layer is trained, from the head down"],
   seed: ["whole", "decides weights, order and dropout (default 0)"],
   threads: ["whole", "processor threads (default: one a core)"],
   log_every: ["whole", "steps between lines of the log (default 10)"],
@@ -47,6 +71,8 @@ export const trainFlags: Readonly<Record<Exclude<keyof TrainSettings, "data" | "
   checkpoint_every: ["whole", "steps between checkpoints (default: as evaluations)"],
   keep_checkpoints: ["whole", "checkpoints that stay (default 2)"],
   keep: [["latest", "best"], "which weights become the model (default latest)"],
+  best_by: ["text", "what the best evaluation has most of, or loss for the least (default: the task's metric)"],
+  early_stopping: ["whole", "ends after so many evaluations without a better one"],
   dtype: [["float32", "float16", "bfloat16"], "element type of the model on disk (default float32)"],
 };
 
@@ -61,8 +87,8 @@ interface Flags extends Readonly<Record<string, unknown>> {
 export function addTrain(program: Command): void {
   const train = program
     .command("train")
-    .description("train a model on text files, from scratch or from a checkpoint")
-    .argument("[files...]", "UTF-8 text files")
+    .description("train a model for a task, from scratch or from a checkpoint")
+    .argument("[files...]", "text files, or data sets: JSONL, JSON, CSV, TSV, Parquet")
     .option("--out <folder>", "folder for the model and the state of the run")
     .option("--config <file>", "JSON file of settings, named as the flags with _ for -; flags win")
     .option("--resume <folder>", "go on with an interrupted run; settings of its course may change")
@@ -73,12 +99,22 @@ export function addTrain(program: Command): void {
     .addHelpText(
       "after",
       `
+Tasks on running text:
+  causal-lm, masked-lm, pre-training (masked tokens and next sentence), span-corruption (T5), denoising (BART)
+Tasks on data sets, and their columns:
+  sequence-classification   text, label            (a list of labels: any number of them; --problem-type regression: a number)
+  token-classification      tokens, tags           (lists)
+  question-answering        question, context, answers   (answers as in SQuAD: text and answer_start)
+  text-to-text              source, target
+
 Ctrl-C finishes the step, saves and ends; tessera train --resume goes on, to the same weights bit for bit.
 
 Examples:
   tessera train corpus.txt --out my-model
   tessera train poems.txt --out verse --tokenizer characters --layers 6 --d 192 --steps 3000
   tessera train corpus.txt --model rnn-lm --model-config '{"cell":"gru"}' --out my-gru
+  tessera train mails.jsonl --task sequence-classification --model bert --out spam --epochs 3
+  tessera train dates.csv --task text-to-text --model transformer --tokenizer characters --out dates
   tessera train --resume my-model`,
     )
     .action(run);
@@ -92,6 +128,7 @@ function flagOf(name: string, kind: Kind, description: string): Option {
     whole: whole(flag),
     real: real(flag),
     text: (text) => text,
+    list: (text) => text.split(",").map((item) => item.trim()),
     json: (text) => {
       try {
         return JSON.parse(text);
@@ -108,7 +145,7 @@ function flagOf(name: string, kind: Kind, description: string): Option {
   const words = typeof kind === "string" ? undefined : kind;
   const placeholder = words
     ? words.join("|")
-    : { whole: "n", real: "x", text: "text", json: "object", "yes-no": "true|false" }[kind as "text"];
+    : { whole: "n", real: "x", text: "text", list: "a,b", json: "object", "yes-no": "true|false" }[kind as "text"];
   return new Option(`${flag} <${placeholder}>`, description).argParser(readers[words ? "text" : (kind as string)]!);
 }
 
@@ -142,6 +179,7 @@ async function run(files: string[], flags: Flags): Promise<void> {
   const { settings: s, model, training, state } = ready;
   const parameters = [...state.weights.values()].reduce((n, { data }) => n + data.length, 0);
   screen.begin({
+    task: ready.task.name,
     model: model.family.modelType,
     parameters,
     vocabSize: ready.tokenizer.vocabSize,
@@ -162,7 +200,12 @@ async function run(files: string[], flags: Flags): Promise<void> {
   process.on("SIGTERM", stop);
   try {
     const result = await train(ready, { onEvent: screen.event, signal: controller.signal });
-    screen.end({ ...result, out: s.out, curve: join(s.out, "training", "loss.svg") });
+    screen.end({
+      ...result,
+      out: s.out,
+      verb: verbs[ready.task.head] ?? "generate",
+      curve: join(s.out, "training", "loss.svg"),
+    });
     if (result.status === "interrupted") process.exitCode = 130;
   } finally {
     process.off("SIGINT", stop);
@@ -170,8 +213,32 @@ async function run(files: string[], flags: Flags): Promise<void> {
   }
 }
 
+/** The command that a trained head answers to, where it is not `generate`. */
+const verbs: Readonly<Record<string, string>> = {
+  "masked-lm": "fill-mask",
+  "pre-training": "fill-mask",
+  "sequence-classification": "classify",
+  "token-classification": "tag",
+  "question-answering": "answer",
+};
+
+/** The metrics of an evaluation, or its perplexity. */
+function figures({
+  perplexity,
+  metrics,
+}: {
+  perplexity: number;
+  metrics?: Readonly<Record<string, number>> | undefined;
+}): string {
+  if (!metrics) return `perplexity ${perplexity.toFixed(2)}`;
+  return Object.entries(metrics)
+    .map(([name, value]) => `${name.replaceAll("_", " ")} ${value.toFixed(4)}`)
+    .join(", ");
+}
+
 /** What the screen shows before training. */
 interface Beginning {
+  readonly task: string;
   readonly model: string;
   readonly parameters: number;
   readonly vocabSize: number;
@@ -183,12 +250,14 @@ interface Beginning {
 }
 
 interface Ending {
-  readonly status: "finished" | "interrupted";
+  readonly status: "finished" | "stopped" | "interrupted";
   readonly step: number;
-  readonly validation: { readonly loss: number } | null;
+  readonly validation: { readonly loss: number; readonly metrics?: Readonly<Record<string, number>> } | null;
   readonly best: { readonly step: number; readonly loss: number } | null;
   readonly seconds: number;
   readonly out: string;
+  /** The command that shows what it has learned. */
+  readonly verb: string;
   readonly curve: string;
 }
 
@@ -231,7 +300,7 @@ function progressLine(): Screen {
     stage: (what, done) => terminal && over(`${what} ${Math.round(100 * done)} %`),
     begin: (f) =>
       say(
-        `${f.model}: ${f.parameters.toLocaleString("en")} parameters, ${f.vocabSize} tokens, ${f.windows} windows of ${f.contextLength}; ${
+        `${f.model} for ${f.task}: ${f.parameters.toLocaleString("en")} parameters, ${f.vocabSize} tokens, ${f.windows} rows of ${f.contextLength}; ${
           f.startedAt > 0 ? `step ${f.startedAt} of ${f.steps}` : `${f.steps} steps`
         } (ready in ${f.preparation.toFixed(1)} s)`,
       ),
@@ -241,19 +310,18 @@ function progressLine(): Screen {
           `step ${e.step}/${e.steps}  loss ${e.loss.toFixed(3)}  ${Math.round(e.tokensPerSecond).toLocaleString("en")} tokens/s  ETA ${duration(e.eta)}  rate ${e.learningRate.toExponential(1)}  epoch ${e.epoch.toFixed(2)}`,
         );
       else if (e.type === "evaluation")
-        say(
-          `step ${e.step}: validation loss ${e.loss.toFixed(4)}, perplexity ${e.perplexity.toFixed(2)}${e.best ? "" : " (not the best)"}`,
-        );
+        say(`step ${e.step}: validation loss ${e.loss.toFixed(4)}, ${figures(e)}${e.best ? "" : " (not the best)"}`);
     },
     stopping: () => say("finishing the step, then saving; Ctrl-C again ends at once"),
     end(r) {
       const loss = r.validation
-        ? `, validation loss ${r.validation.loss.toFixed(4)}, perplexity ${Math.exp(r.validation.loss).toFixed(2)}`
+        ? `, validation loss ${r.validation.loss.toFixed(4)}, ${figures({ ...r.validation, perplexity: Math.exp(r.validation.loss) })}`
         : "";
-      if (r.status === "finished") {
-        say(`${r.step} steps in ${duration(r.seconds)}${loss}`);
+      if (r.status !== "interrupted") {
+        const best = r.status === "stopped" && r.best ? `, the best after step ${r.best.step}` : "";
+        say(`${r.step} steps${best} in ${duration(r.seconds)}${loss}`);
         say(`model: ${r.out}   loss curve: ${r.curve}`);
-        say(`try: tessera generate --model ${r.out} "…"`);
+        say(`try: tessera ${r.verb} --model ${r.out} "…"`);
       } else say(`stopped after step ${r.step}; all is saved. Go on with: tessera train --resume ${r.out}`);
     },
   };

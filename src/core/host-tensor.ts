@@ -1,6 +1,7 @@
 import { countOf, formatShape } from "./dim.js";
-import { type DType, type TypedArray, toTypedArray } from "./dtype.js";
+import { allocate, type DType, type TypedArray, toTypedArray } from "./dtype.js";
 import { TesseraError } from "./errors.js";
+import type { Aval } from "./tensor.js";
 
 /** A tensor in this process's memory: a typed array with a shape, row-major. */
 export interface HostTensor {
@@ -26,4 +27,10 @@ export function hostTensor(
   if (array.length !== count)
     throw new TesseraError("shape", `hostTensor: ${array.length} values for shape ${formatShape(shape)} (${count})`);
   return { dtype, shape, data: array };
+}
+
+/** Zeros of a type and a shape without names. */
+export function zeroTensor({ dtype, shape }: Aval): HostTensor {
+  const sizes = shape as readonly number[];
+  return { dtype, shape: sizes, data: allocate(dtype, countOf(sizes)) };
 }

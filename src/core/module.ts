@@ -2,8 +2,16 @@ import { TesseraError } from "./errors.js";
 import { Tensor } from "./tensor.js";
 import { currentScope, observe, withinScope } from "./trace.js";
 
-/** How a parameter starts: a constant, a normal (`normal` its standard deviation, mean 0) or a uniform on ±`uniform`. */
-export type Init = "zeros" | "ones" | { readonly normal: number } | { readonly uniform: number };
+/**
+ * How a parameter starts: a constant, several of them in equal parts (the biases of gates), a normal (`normal` its standard
+ * deviation, mean 0) or a uniform on ±`uniform`.
+ */
+export type Init =
+  | "zeros"
+  | "ones"
+  | { readonly parts: readonly number[] }
+  | { readonly normal: number }
+  | { readonly uniform: number };
 
 /** A learned tensor of a module: its shape and how it starts. */
 export interface Param {

@@ -43,6 +43,16 @@ export function withObserver<R>(observer: Observer, body: () => R): R {
   }
 }
 
+/** Runs `body` with nobody looking: what the body of a loop computes is no value of the graph around it. */
+export function unobserved<R>(body: () => R): R {
+  const waiting = observers.splice(0);
+  try {
+    return body();
+  } finally {
+    observers.push(...waiting);
+  }
+}
+
 /** Whether anybody looks: lets a block choose a form that shows its inside (attention maps) over a fused one. */
 export function isObserved(): boolean {
   return observers.length > 0;

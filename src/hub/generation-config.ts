@@ -70,7 +70,7 @@ export interface GenerationConfig {
   readonly bos_token_id?: number;
   /** Tokens that end a sequence. */
   readonly eos_token_id?: number | readonly number[];
-  /** Token that fills up shorter sequences of a batch. */
+  /** Token that fills up shorter sequences of a batch; −1 in the file is none. */
   readonly pad_token_id?: number;
   /** What an encoder-decoder's decoder begins with. */
   readonly decoder_start_token_id?: number | readonly number[];
@@ -156,9 +156,11 @@ const inert: Readonly<Record<string, readonly unknown[]>> = {
 export function parseGenerationConfig(raw: Readonly<Record<string, unknown>>, where: string): GenerationConfigFile {
   const reader = configReader(raw, where);
   const config: Record<string, unknown> = {};
-  for (const key of Object.keys(fields) as Key[]) if (reader.has(key)) config[key] = fields[key](reader, key);
+  const isNone = (key: string) => key === "pad_token_id" && raw[key] === -1; // as LLaMA's first checkpoints have it
+  for (const key of Object.keys(fields) as Key[])
+    if (reader.has(key) && !isNone(key)) config[key] = fields[key](reader, key);
   reader.done();
-  const extra = Object.fromEntries(Object.entries(raw).filter(([key]) => !Object.hasOwn(fields, key)));
+  const extra = Object.fromEntries(Object.entries(raw).filter(([key]) => !Object.hasOwn(fields, key) || isNone(key)));
   const active = Object.entries(extra).filter(
     ([key, value]) => value !== null && Object.hasOwn(inert, key) && !inert[key]!.includes(value),
   );

@@ -111,7 +111,7 @@ function checkpointOf(
 }
 
 /** The `weight_map` of an index: tensor name → file name, the latter checked to be a plain name of a safetensors file. */
-function readWeightMap(path: string): ReadonlyMap<string, string> {
+export function readWeightMap(path: string): ReadonlyMap<string, string> {
   const { weight_map } = readJsonObject(path, { code: "checkpoint" });
   if (!isObject(weight_map))
     throw new TesseraError("checkpoint", `${path}: weight_map is not an object, found ${quote(weight_map)}`);

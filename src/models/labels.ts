@@ -28,3 +28,12 @@ export function parseLabels(c: ConfigReader): Labels {
     c.problem(`id2label and num_labels disagree (${names.length} vs ${count})`);
   return { names, problemType };
 }
+
+/** The fields of config.json that say them. */
+export function labelFields({ names, problemType }: Labels): Readonly<Record<string, unknown>> {
+  return {
+    id2label: Object.fromEntries(names.map((name, i) => [i, name])),
+    label2id: Object.fromEntries(names.map((name, i) => [name, i])),
+    ...(problemType ? { problem_type: problemType } : {}),
+  };
+}

@@ -1,4 +1,5 @@
 import type { ConfigReader } from "../core/config-reader.js";
+import type { HostTensor } from "../core/host-tensor.js";
 import type { Module } from "../core/module.js";
 import type { Tensor } from "../core/tensor.js";
 import type { Context } from "../nn/context.js";
@@ -31,6 +32,10 @@ export interface EncoderDecoderHalves {
 export const taskOutputs = {
   features: { last_hidden_state: "[b, t, d]", pooler_output: "[b, d], where the model pools" },
   "masked-lm": { logits: "[b, t, v]" },
+  "bidirectional-lm": {
+    forward_logits: "[b, t, v], of the token after each",
+    backward_logits: "[b, t, v], of the token before each",
+  },
   "pre-training": { prediction_logits: "[b, t, v]", seq_relationship_logits: "[b, 2]" },
   "sequence-classification": { logits: "[b, n]" },
   "token-classification": { logits: "[b, t, n]" },
@@ -70,6 +75,8 @@ export interface ModelSizes {
   readonly heads: number;
   readonly d: number;
   readonly dropout: number;
+  /** Token that fills up shorter rows; RoBERTa's positions begin behind it. Default the family's usual one. */
+  readonly padding?: number | undefined;
 }
 
 /** A family of models: how its config.json is read, what it can be, how its checkpoint is laid out. */
@@ -81,15 +88,32 @@ export interface ModelFamily<C> {
   parse(fields: ConfigReader): C;
   /** By class name; the first is used where config.json names none, and for a fresh model unless a task is asked for. */
   readonly architectures: Readonly<Record<string, Architecture<C>>>;
+  /** Configurations that a paper names, by their names there. */
+  readonly presets?: Readonly<Record<string, C>>;
   facts(config: C): ModelFacts;
+  /** What a fresh model is trained for unless told otherwise, as the trainer calls it. Default: what its first architecture is for. */
+  readonly pretraining?: string;
   /** The config.json of a fresh model of given sizes. */
   fresh(sizes: ModelSizes): Readonly<Record<string, unknown>>;
+  /**
+   * Fills in what a fresh model takes from its tokenizer, such as the characters of its words (ELMo).
+   *
+   * @param weights by parameter path; changed in place
+   * @param words the text of each token, by id
+   */
+  fillFromVocabulary?(config: C, weights: ReadonlyMap<string, HostTensor>, words: readonly string[]): void;
+  /** Which parameters are unfrozen together, by their paths, the head first and the embedding last. Howard & Ruder 2018. */
+  layerGroups?(config: C): readonly ((path: string) => boolean)[];
   /** How the weights on disk differ from the parameters. */
   readonly checkpoint?: {
     /** A prefix of the bare model's names in a checkpoint with a head, which one without a head lacks: `"transformer."`. */
     readonly basePrefix?: string;
     /** Names on disk that are no parameters: buffers, copies of tied weights. */
     readonly ignore?: readonly RegExp[];
+    /** Other names that a parameter may have on disk where its own is missing: what is replaced in its name, and by what. */
+    readonly older?: readonly (readonly [part: RegExp, by: string])[];
+    /** Fields of config.json that the names on disk decide, because the original's file does not hold them. */
+    fields?(names: readonly string[]): Readonly<Record<string, unknown>> | undefined;
   };
 }
 

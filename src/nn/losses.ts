@@ -29,21 +29,39 @@ export function crossEntropy(
   let losses = neg(reshape(takeAlong(logProbabilities, reshape(safe, [...labels.shape, 1])), labels.shape));
   if (labelSmoothing > 0)
     losses = add(mul(losses, 1 - labelSmoothing), mul(mean(logProbabilities, { axes: [-1] }), -labelSmoothing));
-  const count = maximum(sum(cast(counted, logits.dtype)), 1);
-  return div(sum(where(counted, losses, 0)), count);
+  return meanOf(losses, counted);
 }
 
 /**
- * Mean of `−y log σ(x) − (1 − y) log(1 − σ(x))` over all elements, in nats: of labels of which any number may hold.
- * `logits, targets: [...]` float32, targets in 0 … 1 → scalar.
+ * Mean of `−y log σ(x) − (1 − y) log(1 − σ(x))` over the counted elements, in nats: of labels of which any number may hold.
+ * `logits, targets: [...]` float32, targets in 0 … 1, or `ignoreIndex` → scalar; 0 when none counts.
+ *
+ * @param ignoreIndex targets of this value do not count. Default −100
  */
-export function binaryCrossEntropy(logits: Tensor, targets: Tensor): Tensor {
+export function binaryCrossEntropy(
+  logits: Tensor,
+  targets: Tensor,
+  { ignoreIndex = -100 }: Pick<CrossEntropyOptions, "ignoreIndex"> = {},
+): Tensor {
   // max(x, 0) − x y + log(1 + e^−|x|), which no large logit overflows
-  return mean(add(sub(maximum(logits, 0), mul(logits, targets)), log(add(exp(neg(abs(logits))), 1))));
+  const losses = add(sub(maximum(logits, 0), mul(logits, targets)), log(add(exp(neg(abs(logits))), 1)));
+  return meanOf(losses, not(equal(targets, ignoreIndex)));
 }
 
-/** Mean of `(x − y)²` over all elements. `x, targets: [...]` float32 → scalar. */
-export function meanSquaredError(x: Tensor, targets: Tensor): Tensor {
+/**
+ * Mean of `(x − y)²` over the counted elements. `x, targets: [...]` float32 → scalar; 0 when none counts.
+ *
+ * @param ignoreIndex targets of this value do not count. Default −100
+ */
+export function meanSquaredError(
+  x: Tensor,
+  targets: Tensor,
+  { ignoreIndex = -100 }: Pick<CrossEntropyOptions, "ignoreIndex"> = {},
+): Tensor {
   const difference = sub(x, targets);
-  return mean(mul(difference, difference));
+  return meanOf(mul(difference, difference), not(equal(targets, ignoreIndex)));
+}
+
+function meanOf(losses: Tensor, counted: Tensor): Tensor {
+  return div(sum(where(counted, losses, 0)), maximum(sum(cast(counted, losses.dtype)), 1));
 }

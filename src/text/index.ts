@@ -1,4 +1,5 @@
 export { withBeginToken } from "./begin-token.js";
+export { withBertFrame } from "./bert-frame.js";
 export { type CharacterTokenizerOptions, trainCharacterTokenizer } from "./character-tokenizer.js";
 export type { Component } from "./component.js";
 export { loadTokenizer, saveTokenizer } from "./load-tokenizer.js";
@@ -21,3 +22,5 @@ export {
   type TokenizerJson,
 } from "./tokenizer-json.js";
 export { type ByteLevelBpeOptions, trainByteLevelBpe } from "./train-bpe.js";
+export { trainUnigram, type UnigramOptions } from "./train-unigram.js";
+export { trainWordPiece, type WordPieceOptions } from "./train-wordpiece.js";

@@ -56,6 +56,37 @@ describe("trainByteLevelBpe", () => {
     },
   );
 
+  it.skipIf(!existsSync(parity))(
+    "writes Hugging Face's file for RoBERTa's tokens, but for the space a mask takes (skipped: shared/parity is not there)",
+    () => {
+      const corpus = readFileSync(new URL("corpus.txt", parity), "utf8");
+      const lines = corpus.match(/[^\n]*\n|[^\n]+/g)!;
+      const { json } = trainByteLevelBpe(lines, { vocabSize: 1200, specialTokens: "roberta" });
+      const added_tokens = json.added_tokens.map((token) => ({ ...token, lstrip: false }));
+      expect(stringifyTokenizerJson({ ...json, added_tokens })).toBe(
+        readFileSync(new URL("roberta-bpe/tokenizer.json", parity), "utf8"),
+      );
+    },
+  );
+
+  it("frames texts as RoBERTa does, with a mask in place of a word", () => {
+    const texts = ["the cat sat on the mat, the cat sat. ".repeat(4)];
+    const tokenizer = trainByteLevelBpe(texts, { vocabSize: 290, specialTokens: "roberta", extraTokens: ["<x>"] });
+    expect(tokenizer.specialTokens).toEqual({ bos: 0, pad: 1, eos: 2, unk: 3, mask: 4, cls: 0, sep: 2 });
+    expect(tokenizer.idOf("<x>")).toBe(5);
+    const tokens = (text: string) => tokenizer.encoding(text).tokens;
+    expect(tokens("the <mask> sat")).toEqual(["<s>", "the", " <mask>", "Ġsat", "</s>"]);
+    const saved = JSON.parse(stringifyTokenizerJson(tokenizer.json));
+    const theirs = new LibraryTokenizer(saved, tokenizer.config);
+    for (const text of [...texts, "", "the cat</s> é", "a<x>"]) {
+      for (const pair of [undefined, "on the mat"]) {
+        const { ids } = tokenizer.encoding(text, pair === undefined ? {} : { pair });
+        expect(theirs.encode(text, pair === undefined ? {} : { text_pair: pair }).ids).toEqual(ids);
+        expect(theirs.decode(ids)).toBe(tokenizer.decode(ids));
+      }
+    }
+  });
+
   it("learns what the plain algorithm learns", () => {
     const text = fc
       .array(fc.constantFrom(..."aaabbcd  é月\n'"), { minLength: 1, maxLength: 80 })

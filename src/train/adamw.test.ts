@@ -18,7 +18,7 @@ function traceUpdate(options: AdamWOptions) {
   });
   const [count, loss] = [input("count", []), input("loss", [])];
   const scalars = { slope: input("slope", []), offset: input("offset", []), keep: input("keep", []) };
-  const { updated, ...values } = adamW(parameters, count, loss, scalars, options);
+  const { updated, ...values } = adamW(parameters, count, loss, [scalars], options);
   const inputs = [...parameters.flatMap((p) => Object.values(p)), count, loss, ...Object.values(scalars)];
   const outputs = [...updated.flatMap((p) => parts.map((part) => p[part])), values.gradientNorm, values.loss];
   const outputNames = [...names.flatMap((name) => parts.map((part) => `next.${part}.${name}`)), "norm", "mean"];

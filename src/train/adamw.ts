@@ -32,6 +32,8 @@ export interface AdamWParameter {
   readonly expAvg: Tensor;
   readonly expAvgSq: Tensor;
   readonly gradient: Tensor;
+  /** Which of the scalars it is updated with. Default the first. */
+  readonly group?: number;
 }
 
 /** What changes from step to step, as scalars: one graph serves all steps. {@link adamWScalars} computes them. */
@@ -68,16 +70,17 @@ export function adamWScalars(step: number, learningRate: number, options: AdamWO
  * @param parameters gradients are of a *sum* of losses
  * @param count how many losses the sum holds, scalar: the gradients are divided by it
  * @param loss the summed loss, scalar
+ * @param scalars of each group of parameters
  * @returns the parameters after the update, the norm of the mean loss's gradient, and the mean loss
  */
 export function adamW(
   parameters: readonly AdamWParameter[],
   count: Tensor,
   loss: Tensor,
-  { slope, offset, keep }: AdamWScalars<Tensor>,
+  scalars: readonly AdamWScalars<Tensor>[],
   options: AdamWOptions = {},
 ): {
-  readonly updated: readonly Omit<AdamWParameter, "gradient">[];
+  readonly updated: readonly Omit<AdamWParameter, "gradient" | "group">[];
   readonly gradientNorm: Tensor;
   readonly loss: Tensor;
 } {
@@ -92,7 +95,8 @@ export function adamW(
   const scale = div(clip, count);
   const first = mul(scale, 1 - beta1);
   const second = mul(mul(scale, scale), 1 - beta2);
-  const updated = parameters.map(({ weight, gradient, ...before }) => {
+  const updated = parameters.map(({ weight, gradient, group = 0, ...before }) => {
+    const { slope, offset, keep } = scalars[group]!;
     const expAvg = add(mul(before.expAvg, beta1), mul(gradient, first));
     const expAvgSq = add(mul(before.expAvgSq, beta2), mul(mul(gradient, gradient), second));
     // rate · m̂ / (√v̂ + ε) with all scalars gathered in the divisor: one pass over memory less

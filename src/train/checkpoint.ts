@@ -25,7 +25,9 @@ const progressSchema = z.strictObject({
   /** The losses since the last line of the log: their sum and number. */
   unlogged: z.strictObject({ loss: z.number(), steps: z.int().min(0) }),
   /** The best evaluation so far. */
-  best: z.strictObject({ step: z.int().min(0), loss: z.number() }).nullable(),
+  best: z
+    .strictObject({ step: z.int().min(0), loss: z.number(), metric: z.number().nullable().default(null) })
+    .nullable(),
 });
 export type Progress = z.output<typeof progressSchema>;
 

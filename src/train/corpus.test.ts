@@ -2,8 +2,9 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../../test/train/tiny-run.js";
+import { readTextFile, type TextFile } from "../hub/text-file.js";
 import { trainCharacterTokenizer } from "../text/character-tokenizer.js";
-import { encodeCorpus, readTextFile, type TextFile } from "./corpus.js";
+import { encodeCorpus } from "./corpus.js";
 
 const folder = temporaryFolder();
 afterAll(() => folder[Symbol.dispose]());
@@ -17,9 +18,9 @@ function file(name: string, content: string | Uint8Array): string {
 describe("reading a text", () => {
   it("takes UTF-8, with or without a byte order mark", () => {
     expect(readTextFile(file("poem", "床前明月光")).text).toBe("床前明月光");
-    const { text, bytes, sha256 } = readTextFile(file("bom", "\ufeffabc"));
+    const { text, size, sha256 } = readTextFile(file("bom", "\ufeffabc"));
     expect(text).toBe("abc");
-    expect(bytes).toBe(6);
+    expect(size).toBe(6);
     expect(sha256).toMatch(/^[0-9a-f]{64}$/);
   });
 
@@ -50,7 +51,7 @@ describe("encoding a corpus", () => {
   const text = (content: string, path = "a.txt"): TextFile => ({
     path,
     text: content,
-    bytes: content.length,
+    size: content.length,
     sha256: "",
   });
   const tokenizer = trainCharacterTokenizer(["abcdefghij\n"], { specialTokens: { eos: "<end>" } }); // <end> is 0, then \n, a, b …

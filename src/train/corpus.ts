@@ -1,71 +1,8 @@
-import { createHash } from "node:crypto";
-import { closeSync } from "node:fs";
 import { messageOf, TesseraError } from "../core/errors.js";
 import { randomStream } from "../core/random-stream.js";
-import { openRegularFile, readFully } from "../hub/regular-file.js";
+import type { TextFile } from "../hub/text-file.js";
 import type { Tokenizer } from "../text/tokenizer.js";
 import type { Tokens } from "./windows.js";
-
-/** A text file as it was read. */
-export interface TextFile {
-  readonly path: string;
-  readonly text: string;
-  /** Length in bytes, and what they hash to: tells whether the file is still the same. */
-  readonly bytes: number;
-  readonly sha256: string;
-}
-
-const longestText = 2 ** 29 - 24; // V8's longest string
-
-/**
- * Reads a file of plain text in UTF-8; a byte order mark is left out.
- *
- * @throws TesseraError `io` when it cannot be read; `data` when it is empty, binary, not UTF-8, or too long for one text
- */
-export function readTextFile(path: string): TextFile {
-  const { fd, size } = openRegularFile(path);
-  const refuse = (what: string) => new TesseraError("data", `${path}: ${what}`);
-  let bytes: Uint8Array;
-  try {
-    if (size === 0) throw refuse("the file is empty, expected text");
-    if (size > longestText)
-      throw refuse(`too long for one text, ${size} bytes (at most ${longestText}). Split it into several files`);
-    bytes = new Uint8Array(size);
-    readFully(fd, bytes, 0, path);
-  } finally {
-    closeSync(fd);
-  }
-  const zero = bytes.indexOf(0);
-  if (zero >= 0) throw refuse(`binary, not text: byte ${zero} is zero`);
-  let text: string;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    throw refuse(`not text in UTF-8, byte ${firstInvalidByte(bytes)} is wrong`);
-  }
-  if (text.trim() === "") throw refuse(`nothing but white space, ${size} bytes`);
-  return { path, text, bytes: size, sha256: createHash("sha256").update(bytes).digest("hex") };
-}
-
-/** Where the first character that is none begins: the range is halved, for a prefix of text is text, or a character short of it. */
-function firstInvalidByte(bytes: Uint8Array): number {
-  const valid = (length: number, stream: boolean) => {
-    try {
-      new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, length), { stream });
-      return true;
-    } catch {
-      return false;
-    }
-  };
-  let [good, bad] = [0, bytes.length + 1];
-  while (bad - good > 1) {
-    const middle = (good + bad) >> 1;
-    if (valid(middle, true)) good = middle;
-    else bad = middle;
-  }
-  while (!valid(good, false)) good--;
-  return good;
-}
 
 /** How texts become token streams. */
 export interface CorpusOptions {

@@ -1,7 +1,6 @@
-import { allocate } from "../core/dtype.js";
-import type { HostTensor } from "../core/host-tensor.js";
+import { type HostTensor, zeroTensor } from "../core/host-tensor.js";
 import { type AnyModule, parametersOf, parameterTree } from "../core/module.js";
-import { input } from "../core/tensor.js";
+import { type Aval, input } from "../core/tensor.js";
 import { mul } from "../ops/elementwise.js";
 import type { Weights } from "../pretrained/weights.js";
 import { compileGraph } from "../runtime/compile.js";
@@ -17,8 +16,15 @@ export interface EvaluationSet {
 
 /** A compiled evaluation. Dispose it after use. */
 export interface Evaluator extends Disposable {
-  /** Mean loss over all that counts in a set, in nats; `e` to that power is the perplexity. NaN for an empty set. */
-  evaluate(set: EvaluationSet): Promise<number>;
+  /**
+   * Mean loss over all that counts in a set, in nats; `e` to that power is the perplexity. NaN for an empty set.
+   *
+   * @param see takes what the objective yields for metrics, of `count` examples from number `first` on
+   */
+  evaluate(
+    set: EvaluationSet,
+    see?: (first: number, count: number, outputs: Readonly<Record<string, HostTensor>>) => void,
+  ): Promise<number>;
 }
 
 /**
@@ -41,38 +47,31 @@ export async function evaluator(
   const batch = Object.fromEntries(
     Object.entries(avals).map(([name, { shape, dtype }]) => [name, input(name, shape, dtype)]),
   );
-  const { loss, count } = objective.loss(
+  const {
+    loss,
+    count,
+    outputs: seen = {},
+  } = objective.loss(
     module,
     parameterTree(module, (path) => params.get(path)),
     batch,
     contexts(),
   );
-  const graph = { inputs: [...params.values(), ...Object.values(batch)], outputs: [mul(loss, count), count] };
-  const outputNames = ["loss_sum", "count"];
+  const graph = {
+    inputs: [...params.values(), ...Object.values(batch)],
+    outputs: [mul(loss, count), count, ...Object.values(seen)],
+  };
+  const outputNames = ["loss_sum", "count", ...Object.keys(seen)];
   const session = await compileGraph(runtime, graph, { outputNames, ...(threads === undefined ? {} : { threads }) });
 
-  const feeds = Object.fromEntries(
-    Object.entries(avals).map(([name, { dtype, shape }]) => {
-      const sizes = shape as readonly number[];
-      return [
-        name,
-        {
-          dtype,
-          shape: sizes,
-          data: allocate(
-            dtype,
-            sizes.reduce((a, b) => a * b, 1),
-          ),
-        },
-      ];
-    }),
-  );
-  const results = Object.fromEntries(
-    outputNames.map((name) => [name, { dtype: "float32" as const, shape: [], data: new Float32Array(1) }]),
-  );
+  const hosts = (all: Readonly<Record<string, Aval>>) =>
+    Object.fromEntries(Object.entries(all).map(([name, aval]) => [name, zeroTensor(aval)]));
+  const feeds = hosts(avals);
+  const scalar: Aval = { dtype: "float32", shape: [] };
+  const results = hosts({ loss_sum: scalar, count: scalar, ...seen });
   const binding = session.bind({ ...Object.fromEntries(weights), ...feeds }, results);
   return {
-    async evaluate(set) {
+    async evaluate(set, see) {
       let total = 0;
       let counted = 0;
       for (let start = 0; start < set.size; start += rows) {
@@ -82,8 +81,9 @@ export async function evaluator(
           else objective.leaveOut(feeds, row);
         }
         await binding.run();
-        total += results.loss_sum!.data[0]!;
-        counted += results.count!.data[0]!;
+        see?.(start, Math.min(rows, set.size - start), results);
+        total += Number(results.loss_sum!.data[0]);
+        counted += Number(results.count!.data[0]);
       }
       return total / counted;
     },

@@ -8,10 +8,12 @@ import type { Runtime } from "../runtime/session.js";
 import { listCheckpoints, type Progress, runPaths, writeCheckpoint } from "./checkpoint.js";
 import { evaluator } from "./evaluate.js";
 import { lossCurve } from "./loss-curve.js";
+import type { Metrics } from "./metrics.js";
 import type { TrainingRun } from "./run.js";
 import { schedule } from "./schedule.js";
 import { trainStep } from "./train-step.js";
-import { openLog } from "./training-log.js";
+import { trainedParts } from "./trained-parts.js";
+import { type EvaluationRecord, openLog } from "./training-log.js";
 
 /** What happens while training. */
 export type TrainEvent =
@@ -36,6 +38,8 @@ export type TrainEvent =
       readonly step: number;
       readonly loss: number;
       readonly perplexity: number;
+      /** The task's metrics, where it has any. */
+      readonly metrics: Metrics | undefined;
       /** Whether it is the best so far. */
       readonly best: boolean;
     }
@@ -52,11 +56,12 @@ export interface TrainOptions {
 
 /** What training came to. */
 export interface TrainResult {
-  readonly status: "finished" | "interrupted";
+  /** `"stopped"`: before its last step, for no evaluation was better for as long as `early_stopping` says. */
+  readonly status: "finished" | "stopped" | "interrupted";
   /** Updates made. */
   readonly step: number;
   /** The last and the best evaluation; null where there is none. */
-  readonly validation: { readonly step: number; readonly loss: number } | null;
+  readonly validation: Pick<EvaluationRecord, "step" | "loss" | "metrics"> | null;
   readonly best: Progress["best"];
   /** Time spent, over all sittings. */
   readonly seconds: number;
@@ -74,7 +79,9 @@ export async function train(
   run: TrainingRun,
   { onEvent = () => {}, signal, runtime = nativeRuntime() }: TrainOptions = {},
 ): Promise<TrainResult> {
-  const { settings: s, model, objective, training, validation, state } = run;
+  const { settings: s, model, objective, training, validation, tokensPerRow, meter: newMeter, state } = run;
+  const tokensPerStep = s.batch_size * tokensPerRow;
+  const trained = trainedParts(model.module, s);
   const paths = runPaths(s.out);
   const { weights, moments } = state;
   let { step, position, tokens, unlogged, best } = state.progress;
@@ -100,6 +107,8 @@ export async function train(
       weightDecay: s.weight_decay,
       maxGradientNorm: s.max_gradient_norm,
     },
+    trainable: trained.trainable,
+    groupOf: trained.groupOf,
     seed: s.seed,
     threads: s.threads,
   });
@@ -134,21 +143,23 @@ export async function train(
     onEvent({ type: "checkpoint", step, path });
   };
 
-  while (step < s.steps && !signal?.aborted) {
+  const stale = () => s.early_stopping !== null && best !== null && step - best.step >= s.early_stopping * s.eval_every;
+
+  while (step < s.steps && !stale() && !signal?.aborted) {
     const learningRate = rateOf(step);
     for (let row = 0; row < s.batch_size; row++) training.write(position + row, compiled.batch, row);
     const before = performance.now();
-    const { loss, gradientNorm } = await compiled.run(step, learningRate);
-    const tokensPerSecond = clock.pace((s.batch_size * s.context_length) / ((performance.now() - before) / 1000));
+    const { loss, gradientNorm } = await compiled.run(step, trained.rates(step, learningRate));
+    const tokensPerSecond = clock.pace(tokensPerStep / ((performance.now() - before) / 1000));
     if (!Number.isFinite(loss))
       throw diverged(`the loss became ${loss} in step ${step + 1}, gradient norm ${gradientNorm}`);
     if (!Number.isFinite(gradientNorm))
       throw diverged(`the gradient norm became ${gradientNorm} in step ${step + 1}, loss ${loss}`);
     step++;
     position += s.batch_size;
-    tokens += s.batch_size * s.context_length;
+    tokens += tokensPerStep;
     unlogged = { loss: unlogged.loss + loss, steps: unlogged.steps + 1 };
-    const eta = ((s.steps - step) * s.batch_size * s.context_length) / tokensPerSecond;
+    const eta = ((s.steps - step) * tokensPerStep) / tokensPerSecond;
     onEvent({
       type: "step",
       step,
@@ -177,21 +188,31 @@ export async function train(
       unlogged = { loss: 0, steps: 0 };
     }
     if (evaluation && due(s.eval_every)) {
-      const loss = await evaluation.evaluate(validation!);
+      const meter = newMeter?.();
+      const loss = await evaluation.evaluate(validation!, meter && ((...args) => meter.add(...args)));
       if (!Number.isFinite(loss)) throw diverged(`the validation loss became ${loss} after step ${step}`);
-      const isBest = best === null || loss < best.loss;
-      if (isBest) best = { step, loss };
-      log.append({ type: "evaluation", step, loss, perplexity: Math.exp(loss), seconds: seconds() });
-      onEvent({ type: "evaluation", step, loss, perplexity: Math.exp(loss), best: isBest });
+      const metrics = meter?.result();
+      const metric = run.bestBy === undefined ? null : metrics![run.bestBy]!;
+      const isBest = best === null || (metric === null ? loss < best.loss : metric > best.metric!);
+      if (isBest) best = { step, loss, metric };
+      log.append({
+        type: "evaluation",
+        step,
+        loss,
+        perplexity: Math.exp(loss),
+        ...(metrics ? { metrics } : {}),
+        seconds: seconds(),
+      });
+      onEvent({ type: "evaluation", step, loss, perplexity: Math.exp(loss), metrics, best: isBest });
       if (isBest && s.keep === "best") publish();
     }
-    if (due(s.checkpoint_every) || signal?.aborted) save();
+    if (due(s.checkpoint_every) || stale() || signal?.aborted) save();
   }
   const last = log.records.findLast((record) => record.type === "evaluation");
   return {
-    status: step < s.steps ? "interrupted" : "finished",
+    status: step >= s.steps ? "finished" : stale() ? "stopped" : "interrupted",
     step,
-    validation: last ? { step: last.step, loss: last.loss } : null,
+    validation: last ?? null,
     best,
     seconds: clock.seconds(),
   };

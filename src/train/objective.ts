@@ -13,6 +13,8 @@ export interface ObjectiveValue {
   readonly loss: Tensor;
   /** How many losses the mean is over, scalar: rows that are processed apart weigh as they would together. */
   readonly count: Tensor;
+  /** What metrics are computed from, rows first. */
+  readonly outputs?: Readonly<Record<string, Tensor>>;
 }
 
 /** Makes the context of sequences; dropout acts in it while training. Each call within a trace draws masks of its own. */

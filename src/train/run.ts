@@ -4,16 +4,18 @@ import { TesseraError } from "../core/errors.js";
 import { initialize } from "../core/initialize.js";
 import { quote } from "../core/quote.js";
 import { writeFileAtomic } from "../hub/atomic-write.js";
+import { readConfig } from "../hub/config.js";
 import type { GenerationConfig } from "../hub/generation-config.js";
 import { isObject, readJsonObject } from "../hub/json-file.js";
 import { ioError } from "../hub/regular-file.js";
+import type { FileRecord } from "../hub/text-file.js";
 import { familyOf } from "../models/index.js";
+import { labelFields } from "../models/labels.js";
+import type { AnyModelFamily } from "../models/model.js";
 import { describeModel, type LanguageModel, loadModel } from "../pretrained/load-model.js";
 import { defaultThreads } from "../runtime/threads.js";
-import { trainCharacterTokenizer } from "../text/character-tokenizer.js";
 import { loadTokenizer, saveTokenizer } from "../text/load-tokenizer.js";
 import type { LoadedTokenizer } from "../text/tokenizer-from-json.js";
-import { trainByteLevelBpe } from "../text/train-bpe.js";
 import {
   listCheckpoints,
   readCheckpoint,
@@ -22,21 +24,25 @@ import {
   type TrainingState,
   writeCheckpoint,
 } from "./checkpoint.js";
-import { documentsOf, encodeCorpus, readTextFile, type TextFile } from "./corpus.js";
-import type { EvaluationSet } from "./evaluate.js";
-import { causalLanguageModeling, type Objective } from "./objective.js";
 import { parseTrainSettings, type RunSettings, type TrainSettings } from "./settings.js";
-import { evaluationWindows, type TrainingSet, trainingWindows } from "./windows.js";
+import {
+  type PreparedData,
+  type TaskData,
+  type TrainingTask,
+  taskOf,
+  taskSettings,
+  trainingTasks,
+} from "./tasks/index.js";
+import { trainTokenizer } from "./train-tokenizer.js";
 
 /** A run that is ready to train: started, or read back from its folder. */
-export interface TrainingRun {
+export interface TrainingRun extends PreparedData {
   readonly settings: RunSettings;
+  readonly task: TrainingTask;
   readonly model: LanguageModel;
   readonly tokenizer: LoadedTokenizer;
-  readonly objective: Objective;
-  readonly training: TrainingSet;
-  /** Undefined where no text is kept for validation. */
-  readonly validation: EvaluationSet | undefined;
+  /** The metric that the best evaluation has the highest of; undefined: the least loss. */
+  readonly bestBy: string | undefined;
   /** Where it stands; its weights are the model's. */
   readonly state: TrainingState;
   /** What is worth knowing before it trains, one line each. */
@@ -66,14 +72,16 @@ export async function startRun(given: TrainSettings, options: PrepareOptions = {
     throw new TesseraError("argument", `${out}: there is a run already. Resume it, or choose another folder`);
   if (existsSync(join(out, "config.json")))
     throw new TesseraError("argument", `${out}: there is a model already. Choose another folder`);
-  const files = given.data.map(readTextFile);
-  const loaded = from === null ? undefined : loadModel(from);
-  const tokenizer = await tokenizerFor(given, files, options);
-  const model = loaded ?? freshModel(given, tokenizer);
+  const task = taskFor(given, from === null ? familyOf(given.model, "model") : describeFolder(from).family);
+  requireUsed(given, task);
+  const source = await task.read(given);
+  const loaded = from === null ? undefined : loadFor(from, task, source, given);
+  const tokenizer = await tokenizerFor(given, task, source.texts, options);
+  const model = loaded ?? freshModel(given, task, source, tokenizer);
   const context_length = contextLength(given, model);
-  const data = encode({ ...given, context_length }, files, tokenizer, options);
   requireVocabulary(model, tokenizer, given);
-  const settings = decide({ ...given, context_length }, data.training.size);
+  const data = prepare(task, source, { ...given, context_length }, model, tokenizer, options);
+  const settings = decide({ ...given, task: task.name, context_length }, data);
   const zeros = () =>
     new Map(
       [...model.weights].map(([path, { dtype, shape, data }]) => [
@@ -101,14 +109,22 @@ export async function startRun(given: TrainSettings, options: PrepareOptions = {
   const record: RunRecord = {
     version: 1,
     settings: { ...settings, data: settings.data.map((path) => resolve(path)) },
-    files: files.map(({ bytes, sha256 }) => ({ bytes, sha256 })),
+    files: source.files.map(({ size, sha256 }: FileRecord) => ({ bytes: size, sha256 })),
     config: model.rawConfig,
     architecture: model.architecture,
     generation: model.generation,
     generationExtra: model.generationExtra,
   };
   writeFileAtomic(paths.run, `${JSON.stringify(record, null, 2)}\n`);
-  return { settings, model, tokenizer, state, ...data, warnings: warningsOf(model, settings, data.training.size) };
+  return {
+    settings,
+    task,
+    model,
+    tokenizer,
+    state,
+    ...data,
+    warnings: warningsOf(model, settings, data.training.size),
+  };
 }
 
 /** Settings that may change when a run goes on; `data` only where the files lie. */
@@ -169,18 +185,27 @@ export async function resumeRun(
   const state = readCheckpoint(checkpoint.path, described.module);
   const { config: rawConfig, generation, generationExtra } = record;
   const model = { ...described, rawConfig, weights: state.weights, generation, generationExtra };
-  const files = settings.data.map(readTextFile);
-  requireSameFiles(files, record.files);
+  const task = taskOf(settings.task);
+  const source = await task.read(settings);
+  requireSameFiles(source.files, record.files);
   const tokenizer = await loadTokenizer(out);
-  const data = encode(settings, files, tokenizer, options);
-  return { settings, model, tokenizer, state, ...data, warnings: warningsOf(model, settings, data.training.size) };
+  const data = prepare(task, source, settings, model, tokenizer, options);
+  return {
+    settings,
+    task,
+    model,
+    tokenizer,
+    state,
+    ...data,
+    warnings: warningsOf(model, settings, data.training.size),
+  };
 }
 
 /** What run.json holds. */
 interface RunRecord {
   readonly version: 1;
   readonly settings: RunSettings;
-  readonly files: readonly Pick<TextFile, "bytes" | "sha256">[];
+  readonly files: readonly { readonly bytes: number; readonly sha256: string }[];
   readonly config: Readonly<Record<string, unknown>>;
   readonly architecture: string;
   readonly generation: GenerationConfig;
@@ -204,39 +229,82 @@ function readRecord(path: string): RunRecord {
   );
 }
 
-function requireSameFiles(files: readonly TextFile[], before: RunRecord["files"]): void {
+function requireSameFiles(files: readonly FileRecord[], before: RunRecord["files"]): void {
   if (files.length !== before.length)
     throw new TesseraError(
       "data",
       `${namesOf(files)}: the run began with ${before.length} files, got ${files.length} (${before.length} vs ${files.length})`,
     );
-  files.forEach(({ path, bytes, sha256 }, i) => {
+  files.forEach(({ path, size, sha256 }, i) => {
     if (sha256 !== before[i]!.sha256)
       throw new TesseraError(
         "data",
-        `${path}: the file is not what the run began with, ${before[i]!.bytes} bytes then, ${bytes} now (SHA-256 ${before[i]!.sha256.slice(0, 12)} vs ${sha256.slice(0, 12)})`,
+        `${path}: the file is not what the run began with, ${before[i]!.bytes} bytes then, ${size} now (SHA-256 ${before[i]!.sha256.slice(0, 12)} vs ${sha256.slice(0, 12)})`,
       );
   });
 }
 
 // --- preparing --------------------------------------------------------------------------------------------------------
 
+/** What is trained: as the settings say, or as the family is pre-trained. @throws TesseraError `config` where the family cannot do it */
+function taskFor({ task: name }: TrainSettings, family: AnyModelFamily): TrainingTask {
+  const heads = new Set(Object.values(family.architectures).map(({ task }) => task));
+  const byDefault = family.pretraining ?? trainingTasks.find(({ head }) => heads.has(head))?.name;
+  if (name === null && byDefault === undefined)
+    throw new TesseraError("config", `task: ${family.modelType} has none that it is trained for`);
+  const task = taskOf(name ?? byDefault!);
+  if (!heads.has(task.head)) {
+    const possible = trainingTasks.filter(({ head }) => heads.has(head)).map((possible) => possible.name);
+    throw new TesseraError("config", `task: ${family.modelType} has no head for ${task.name} (${possible.join(", ")})`);
+  }
+  return task;
+}
+
+/** Settings that the task does not read must be left at their defaults. */
+function requireUsed(settings: TrainSettings, { name, uses }: TrainingTask): void {
+  const defaults: Readonly<Record<string, unknown>> = parseTrainSettings({ data: ["-"], out: "-" });
+  const idle = taskSettings.filter(
+    (key) => !uses.includes(key) && JSON.stringify(settings[key]) !== JSON.stringify(defaults[key]),
+  );
+  if (idle.length > 0)
+    throw new TesseraError("config", `${idle.join(", ")}: ${name} does not use ${idle.length > 1 ? "them" : "it"}`);
+}
+
+/** A folder's model with the head of the task: a new one where the checkpoint has another. */
+function loadFor(folder: string, task: TrainingTask, { labels }: TaskData, { seed }: TrainSettings): LanguageModel {
+  const described = describeFolder(folder);
+  const names = described.facts.labels?.names;
+  const same = described.task === task.head && (!labels || labels.names.every((name) => names?.includes(name)));
+  return same
+    ? loadModel(folder)
+    : loadModel(folder, { task: task.head, initialize: seed, ...(labels ? { labels: labels.names } : {}) });
+}
+
+function describeFolder(folder: string) {
+  const { path, values } = readConfig(folder);
+  return describeModel(values, path);
+}
+
 async function tokenizerFor(
-  { from, tokenizer, vocab_size, separator }: TrainSettings,
-  files: readonly TextFile[],
+  { from, tokenizer, vocab_size }: TrainSettings,
+  task: TrainingTask,
+  texts: readonly string[],
   { onProgress }: PrepareOptions,
 ): Promise<LoadedTokenizer> {
   if (from !== null) return loadTokenizer(from);
-  const texts = files.flatMap(({ text }) => documentsOf(text, separator ?? undefined));
-  if (tokenizer === "characters") return trainCharacterTokenizer(texts);
-  if (tokenizer !== null && tokenizer !== "bpe") return loadTokenizer(tokenizer);
-  return trainByteLevelBpe(texts, {
-    vocabSize: vocab_size,
-    onProgress: (merges, of) => onProgress?.("tokenizer", merges / of),
-  });
+  const kind = tokenizer ?? task.tokenizer;
+  return (
+    trainTokenizer(kind, texts, { vocabSize: vocab_size, onProgress: (done) => onProgress?.("tokenizer", done) }) ??
+    loadTokenizer(kind)
+  );
 }
 
-function freshModel(settings: TrainSettings, tokenizer: LoadedTokenizer): LanguageModel {
+function freshModel(
+  settings: TrainSettings,
+  task: TrainingTask,
+  { labels }: TaskData,
+  tokenizer: LoadedTokenizer,
+): LanguageModel {
   const family = familyOf(settings.model, "model");
   const { bos, eos, pad } = tokenizer.specialTokens;
   const tokens = {
@@ -246,23 +314,25 @@ function freshModel(settings: TrainSettings, tokenizer: LoadedTokenizer): Langua
   };
   const sizes = {
     vocabSize: tokenizer.vocabSize,
-    contextLength: settings.context_length ?? 128,
+    contextLength: Math.max(settings.context_length ?? 128, settings.target_length ?? 0),
     layers: settings.layers,
     heads: settings.heads,
     d: settings.d,
     dropout: settings.dropout,
   };
-  const architecture = Object.keys(family.architectures)[0]!;
+  const architecture = Object.entries(family.architectures).find(([, { task: head }]) => head === task.head)![0];
   const rawConfig = {
     ...family.fresh(sizes),
     ...tokens,
+    ...(labels ? labelFields(labels) : {}),
     ...settings.model_config,
     model_type: family.modelType,
     architectures: [architecture],
   };
   const model = describeModel(rawConfig, "model_config");
   const generation = Object.fromEntries(Object.entries(tokens).filter(([, id]) => id !== null)) as GenerationConfig;
-  return { ...model, weights: initialize(model.module, settings.seed), generation, generationExtra: {} };
+  const weights = initialize(model.module, settings.seed);
+  return { ...model, weights, generation, generationExtra: {} };
 }
 
 function contextLength({ context_length, from }: TrainSettings, { facts }: LanguageModel): number {
@@ -280,44 +350,47 @@ function requireVocabulary({ facts }: LanguageModel, { vocabSize }: LoadedTokeni
     );
 }
 
-type DataSettings = TrainSettings & { readonly context_length: number };
-
-function encode(
+function prepare(
+  task: TrainingTask,
+  source: TaskData,
   settings: DataSettings,
-  files: readonly TextFile[],
+  { facts }: LanguageModel,
   tokenizer: LoadedTokenizer,
   { onProgress }: PrepareOptions,
-) {
-  const { separator, end_of_text, validation, validation_split, seed, context_length } = settings;
-  const corpus = encodeCorpus(files, tokenizer, {
-    separator: separator ?? undefined,
-    endOfText: end_of_text ? tokenizer.specialTokens.eos : undefined,
-    validation,
-    split: validation_split,
-    seed,
+): PreparedData & Pick<TrainingRun, "bestBy"> {
+  const data = task.prepare(source, {
+    settings,
+    tokenizer,
+    facts,
+    where: namesOf(source.files),
     onProgress: (done, of) => onProgress?.("encoding", done / of),
   });
-  const where = namesOf(files);
-  return {
-    objective: causalLanguageModeling(context_length),
-    training: trainingWindows(corpus.training, context_length, seed, `${where}: training part`),
-    validation:
-      validation === 0
-        ? undefined
-        : evaluationWindows(corpus.validation, context_length, settings.eval_windows, `${where}: validation part`),
-  };
+  const { best_by } = settings;
+  const metrics = data.mainMetric === undefined ? [] : [data.mainMetric];
+  if (best_by !== null && best_by !== "loss" && !metrics.includes(best_by))
+    throw new TesseraError(
+      "config",
+      `best_by: ${task.name} has no metric ${quote(best_by)} (${["loss", ...metrics].join(", ")})`,
+    );
+  return { ...data, bestBy: best_by === "loss" ? undefined : (best_by ?? data.mainMetric) };
 }
 
-function decide(settings: DataSettings, windows: number): RunSettings {
+type DataSettings = TrainSettings & { readonly context_length: number };
+
+function decide(
+  settings: DataSettings & { readonly task: string },
+  { training, tokensPerRow }: PreparedData,
+): RunSettings {
   const { epochs, batch_size, from } = settings;
-  const steps = settings.steps ?? (epochs === null ? 1000 : Math.max(1, Math.ceil((epochs * windows) / batch_size)));
+  const steps =
+    settings.steps ?? (epochs === null ? 1000 : Math.max(1, Math.ceil((epochs * training.size) / batch_size)));
   const learning_rate = settings.learning_rate ?? (from === null ? 1e-3 : 1e-4);
   const eval_every = settings.eval_every ?? Math.max(10, Math.ceil(steps / 20));
   return {
     ...settings,
     steps,
     epochs: null, // it is in the steps now
-    micro_batch_size: settings.micro_batch_size ?? microBatch(batch_size, settings.context_length),
+    micro_batch_size: settings.micro_batch_size ?? microBatch(batch_size, tokensPerRow),
     learning_rate,
     min_learning_rate: settings.min_learning_rate ?? learning_rate / 10,
     warmup_steps: settings.warmup_steps ?? Math.min(200, Math.ceil(steps / 20)),
@@ -337,14 +410,12 @@ function warningsOf(model: LanguageModel, { steps, batch_size }: RunSettings, wi
   const epochs = (steps * batch_size) / windows;
   const many =
     epochs > 100
-      ? [
-          `the training text is seen ${Math.round(epochs)} times, ${windows} windows and ${steps} steps of ${batch_size}`,
-        ]
+      ? [`the training data is seen ${Math.round(epochs)} times, ${windows} rows and ${steps} steps of ${batch_size}`]
       : [];
   return [...model.warnings, ...many];
 }
 
-function namesOf(files: readonly TextFile[]): string {
+function namesOf(files: readonly FileRecord[]): string {
   const names = files.map(({ path }) => path);
   return names.length <= 3 ? names.join(", ") : `${names.slice(0, 2).join(", ")} and ${names.length - 2} more`;
 }

@@ -16,6 +16,7 @@ const text = z.string().min(1);
 export const trainSettingsSchema = z.strictObject({
   data: z.array(text).min(1).describe("text files in UTF-8"),
   out: text.describe("folder for the trained model and the state of the run"),
+  task: text.nullable().default(null).describe("what it is trained for; default: what the family is pre-trained for"),
 
   from: text.nullable().default(null).describe("model folder to fine-tune; its sizes and tokenizer are kept"),
   model: text.default("gpt2").describe("family of a model from scratch"),
@@ -31,8 +32,10 @@ export const trainSettingsSchema = z.strictObject({
   tokenizer: text
     .nullable()
     .default(null)
-    .describe('tokenizer.json, folder of a model, "bpe" or "characters" (trained on the data); default: bpe'),
-  vocab_size: whole(1).default(4096).describe("tokens of a bpe tokenizer that is trained on the data"),
+    .describe(
+      "tokenizer.json, folder of a model, or the kind that is trained on the data; default: the kind that suits the task",
+    ),
+  vocab_size: whole(1).default(4096).describe("tokens of a tokenizer that is trained on the data"),
   separator: text
     .nullable()
     .default(null)
@@ -42,11 +45,37 @@ export const trainSettingsSchema = z.strictObject({
     .nullable()
     .default(null)
     .describe("tokens that the model sees at once; default: 128, fine-tuning: at most 1024"),
+  target_length: whole(1)
+    .nullable()
+    .default(null)
+    .describe("tokens of a target, of an encoder-decoder; default: context_length"),
+  text_column: text.nullable().default(null).describe("column of the text, question, source or list of words"),
+  pair_column: text.nullable().default(null).describe("column of a second text, or of the context of a question"),
+  label_column: text.nullable().default(null).describe("column of the label, tags, answers or target"),
+  problem_type: z
+    .enum(["single_label_classification", "multi_label_classification", "regression"])
+    .nullable()
+    .default(null)
+    .describe("what labels of texts are; default: by the labels"),
+  validation_data: z.array(text).default([]).describe("data sets to validate on, in place of a share"),
   validation: share.default(0.05).describe("share of the text that is kept for validation"),
   validation_split: z
     .enum(["tail", "documents"])
     .default("tail")
     .describe("what is kept: the end of the text, or documents by chance"),
+
+  mask_rate: share
+    .nullable()
+    .default(null)
+    .describe("share of tokens that are hidden; default: that of the task's paper"),
+  mean_span: z.number().min(1).nullable().default(null).describe("mean length of hidden spans; default: 3"),
+  whole_word: z.boolean().default(false).describe("hide whole words"),
+  noise: z
+    .array(z.enum(["infilling", "permutation", "deletion"]))
+    .min(1)
+    .default(["infilling", "permutation"])
+    .describe("ways to spoil a text for denoising"),
+  label_smoothing: share.default(0).describe("weight of the uniform distribution in the targets"),
 
   steps: whole(1).nullable().default(null).describe("updates; default: 1000, or what epochs says"),
   epochs: positive.nullable().default(null).describe("times through the text, instead of steps"),
@@ -82,6 +111,17 @@ export const trainSettingsSchema = z.strictObject({
     .default(1)
     .describe("gradients of a larger norm are scaled down to it; 0: no clipping"),
 
+  freeze: text.nullable().default(null).describe("regular expression of parameter paths that are not trained"),
+  layer_rate_decay: z
+    .number()
+    .min(1)
+    .default(1)
+    .describe("each layer's rate is the one above divided by this; 2.6 in ULMFiT"),
+  unfreeze_every: whole(1)
+    .nullable()
+    .default(null)
+    .describe("steps after which one more layer is trained, from the head down; default: all from the start"),
+
   seed: whole(0).default(0).describe("decides weights, order of the data and dropout"),
   threads: whole(1).max(1024).nullable().default(null).describe("processor threads; default: one a core"),
   log_every: whole(1).default(10).describe("steps between lines of the log"),
@@ -96,6 +136,11 @@ export const trainSettingsSchema = z.strictObject({
     .enum(["latest", "best"])
     .default("latest")
     .describe("which weights become the model: the latest, or the best in validation"),
+  best_by: text
+    .nullable()
+    .default(null)
+    .describe("what the best evaluation has: the least loss, or the highest of a metric; default: the task's metric"),
+  early_stopping: whole(1).nullable().default(null).describe("ends after so many evaluations without a better one"),
   dtype: z
     .enum(["float32", "float16", "bfloat16"])
     .default("float32")
@@ -107,6 +152,7 @@ export type TrainSettings = z.output<typeof trainSettingsSchema>;
 
 /** The settings that are decided when a run starts. */
 type Decided =
+  | "task"
   | "context_length"
   | "steps"
   | "micro_batch_size"
@@ -180,9 +226,25 @@ function contradictions(settings: TrainSettings, chosen: Readonly<Record<string,
     problems.push(`micro_batch_size must divide batch_size, got ${micro_batch_size} and ${batch_size}`);
   if (min_learning_rate !== null && learning_rate !== null && min_learning_rate > learning_rate)
     problems.push(`min_learning_rate is above learning_rate, ${min_learning_rate} vs ${learning_rate}`);
-  if (keep === "best" && validation === 0) problems.push('keep "best" needs a validation share, got 0');
+  const needing = [
+    ...(keep === "best" ? ['keep "best"'] : []),
+    ...(settings.early_stopping === null ? [] : ["early_stopping"]),
+  ];
+  if (needing.length > 0 && validation === 0 && settings.validation_data.length === 0)
+    problems.push(`${needing.join(" and ")} needs a validation share, got 0`);
+  if (settings.freeze !== null && !isRegularExpression(settings.freeze))
+    problems.push(`freeze is no regular expression, got ${quote(settings.freeze)}`);
   const fixed = fromScratch.filter((key) => chosen[key] !== undefined && chosen[key] !== null);
   if (from !== null && fixed.length > 0)
     problems.push(`${fixed.join(", ")} cannot be chosen when fine-tuning ${quote(from)}`);
   return problems;
+}
+
+function isRegularExpression(source: string): boolean {
+  try {
+    new RegExp(source);
+    return true;
+  } catch {
+    return false;
+  }
 }

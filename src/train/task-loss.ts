@@ -3,7 +3,7 @@ import type { Tensor } from "../core/tensor.js";
 import type { ProblemType } from "../models/labels.js";
 import type { Task } from "../models/model.js";
 import { binaryCrossEntropy, crossEntropy, meanSquaredError } from "../nn/losses.js";
-import { add, lessOrEqual, mul, where } from "../ops/elementwise.js";
+import { add, equal, lessOrEqual, mul, where } from "../ops/elementwise.js";
 import { reshape, slice } from "../ops/shape.js";
 
 /** What a task's loss compares with: the tensors that transformers' models take beside their input, under their names. */
@@ -15,15 +15,18 @@ export type Targets = Readonly<
  * The loss that transformers' model of a task returns, scalar, in nats (squares for a regression).
  *
  * @param outputs of the task's head; a language model's are its `logits`
- * @param targets `labels` int64 `[b, t]`, −100 where none counts, of a causal model those of the very tokens; of a sequence classifier
- *   `[b]` (float32 for a regression, or `[b, n]` for several labels); `start_positions`, `end_positions` int64 `[b]`
+ * @param targets `labels` int64 `[b, t]`, −100 where none counts, of a causal or bidirectional model those of the very tokens; of a sequence classifier
+ *   `[b]` (float32 for a regression, or `[b, n]` for several labels; −100 does not count); `start_positions`, `end_positions` int64 `[b]`
  * @throws TesseraError `argument` where a target is missing
  */
 export function taskLoss(
   task: Task,
   outputs: Readonly<Record<string, Tensor>>,
   targets: Targets,
-  { problemType = "single_label_classification" }: { readonly problemType?: ProblemType } = {},
+  {
+    problemType = "single_label_classification",
+    labelSmoothing = 0,
+  }: { readonly problemType?: ProblemType; readonly labelSmoothing?: number } = {},
 ): Tensor {
   const target = (name: keyof Targets): Tensor => {
     const tensor = targets[name];
@@ -39,7 +42,17 @@ export function taskLoss(
     case "seq2seq-lm":
     case "masked-lm":
     case "token-classification":
-      return crossEntropy(outputs.logits!, target("labels"));
+      return crossEntropy(outputs.logits!, target("labels"), { labelSmoothing });
+    case "bidirectional-lm": {
+      const labels = target("labels");
+      const last = (labels.shape[1] as number) - 1;
+      const [left, right] = [slice(labels, 1, 0, last), slice(labels, 1, 1)];
+      // A place that does not count itself, such as padding, predicts nothing.
+      const predict = (logits: Tensor, from: Tensor, to: Tensor) =>
+        crossEntropy(logits, where(equal(from, -100), -100, to), { labelSmoothing });
+      const next = predict(slice(outputs.forward_logits!, 1, 0, last), left, right);
+      return mul(add(next, predict(slice(outputs.backward_logits!, 1, 1), right, left)), 0.5);
+    }
     case "pre-training":
       return add(
         crossEntropy(outputs.prediction_logits!, target("labels")),

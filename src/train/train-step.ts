@@ -1,6 +1,5 @@
-import { allocate } from "../core/dtype.js";
 import { TesseraError } from "../core/errors.js";
-import type { HostTensor } from "../core/host-tensor.js";
+import { type HostTensor, zeroTensor } from "../core/host-tensor.js";
 import { type AnyModule, parametersOf, parameterTree } from "../core/module.js";
 import type { Graph } from "../core/primitive.js";
 import { randomStream } from "../core/random-stream.js";
@@ -34,6 +33,10 @@ export interface TrainStepOptions {
    */
   readonly accumulation?: "runs" | "unrolled";
   readonly optimizer?: AdamWOptions;
+  /** Which parameters are trained. Default all but buffers, which never are. */
+  readonly trainable?: (path: string) => boolean;
+  /** Group of a parameter, 0, 1, …: each group has a learning rate of its own. Default one group. */
+  readonly groupOf?: (path: string) => number;
   /** Decides the dropout masks, together with the number of the step. Default 0. */
   readonly seed?: number;
   /** Threads of the engine. Default: as {@link Runtime} chooses. The same number gives the same bits. */
@@ -64,8 +67,9 @@ export interface TrainStep extends Disposable {
    * Forward, backward and update of one batch.
    *
    * @param step number of updates before this one
+   * @param learningRate of all parameters, or of each group
    */
-  run(step: number, learningRate: number): Promise<StepValues>;
+  run(step: number, learningRate: number | readonly number[]): Promise<StepValues>;
 }
 
 /**
@@ -87,15 +91,21 @@ export async function trainStep(runtime: Runtime, options: TrainStepOptions): Pr
       `trainStep: a micro-batch of ${microBatchSize} rows does not divide a batch of ${batchSize}`,
     );
   const inRuns = pieces > 1 && (options.accumulation ?? "runs") === "runs";
+  const { groupOf = () => 0 } = options;
+  const plan = planOf(module, options.trainable, groupOf);
   const moments = options.moments ?? { expAvg: zerosLike(weights), expAvgSq: zerosLike(weights) };
   const batch = Object.fromEntries(
-    Object.entries(objective.batch(batchSize)).map(([name, aval]) => [name, host(aval)]),
+    Object.entries(objective.batch(batchSize)).map(([name, aval]) => [name, zeroTensor(aval)]),
   );
-  const keys = host({ dtype: "int32", shape: [pieces, 2] });
-  const scalars = { slope: scalar(), offset: scalar(), keep: scalar() };
+  const keys = zeroTensor({ dtype: "int32", shape: [pieces, 2] });
+  const scalars = Array.from({ length: plan.groups }, () => ({ slope: scalar(), offset: scalar(), keep: scalar() }));
+  const scalarFeeds = Object.fromEntries(
+    scalars.flatMap((group, g) => Object.entries(group).map(([name, x]) => [`${name}.${g}`, x])),
+  );
   const results = { loss: scalar(), gradient_norm: scalar() };
 
-  const state: State = { weights, ...moments };
+  const only = (part: Weights) => new Map([...part].filter(([path]) => plan.groupOf.has(path)));
+  const state: State = { weights: only(weights), expAvg: only(moments.expAvg), expAvgSq: only(moments.expAvgSq) };
   const compiled: Compiled[] = [];
   const compile = async (graph: Traced) => {
     const session = await compileGraph(runtime, graph, {
@@ -114,13 +124,16 @@ export async function trainStep(runtime: Runtime, options: TrainStepOptions): Pr
   const runs: Binding[] = [];
   try {
     if (!inRuns) {
-      const bind = await compile(traceStep(module, objective, microBatchSize, pieces, optimizer));
+      const bind = await compile(traceStep(plan, objective, microBatchSize, pieces, optimizer));
       runs.push(
-        bind({ ...named(state), ...batch, dropout_keys: keys, ...scalars }, { ...results, ...next(named(state)) }),
+        bind(
+          { ...named({ ...state, weights }), ...batch, dropout_keys: keys, ...scalarFeeds },
+          { ...results, ...next(named(state)) },
+        ),
       );
     } else {
-      sums = { ...named({ gradients: zerosLike(weights) }), loss_sum: scalar(), count: scalar() };
-      const micro = await compile(traceMicroStep(module, objective, microBatchSize));
+      sums = { ...named({ gradients: zerosLike(only(weights)) }), loss_sum: scalar(), count: scalar() };
+      const micro = await compile(traceMicroStep(plan, objective, microBatchSize));
       for (let i = 0; i < pieces; i++) {
         const rows = Object.entries(batch).map(
           ([name, tensor]) => [name, rowsOf(tensor, i * microBatchSize, microBatchSize)] as const,
@@ -132,8 +145,8 @@ export async function trainStep(runtime: Runtime, options: TrainStepOptions): Pr
           ),
         );
       }
-      const update = await compile(traceUpdate(module, optimizer));
-      runs.push(update({ ...named(state), ...sums, ...scalars }, { ...results, ...next(named(state)) }));
+      const update = await compile(traceUpdate(plan, optimizer));
+      runs.push(update({ ...named(state), ...sums, ...scalarFeeds }, { ...results, ...next(named(state)) }));
     }
   } catch (error) {
     dispose(compiled);
@@ -145,8 +158,11 @@ export async function trainStep(runtime: Runtime, options: TrainStepOptions): Pr
     moments,
     batch,
     async run(step, learningRate) {
-      for (const [name, value] of Object.entries(adamWScalars(step, learningRate, optimizer)))
-        scalars[name as keyof typeof scalars].data[0] = value;
+      for (const [g, group] of scalars.entries()) {
+        const rate = typeof learningRate === "number" ? learningRate : learningRate[g]!;
+        for (const [name, value] of Object.entries(adamWScalars(step, rate, optimizer)))
+          group[name as keyof typeof group].data[0] = value;
+      }
       const random = randomStream(seed, `dropout ${step}`); // a function of seed and step: there is no state to save
       for (let i = 0; i < keys.data.length; i++) keys.data[i] = random.int32();
       for (const sum of Object.values(sums)) sum.data.fill(0 as never);
@@ -198,8 +214,31 @@ function traced(inputs: readonly Tensor[], outputs: Readonly<Record<string, Tens
   return { inputs, outputs: Object.values(outputs), outputNames: Object.keys(outputs) };
 }
 
-function stateInputs(module: AnyModule, part: keyof typeof prefixes): Map<string, Tensor> {
-  return new Map([...parametersOf(module)].map(([path, { shape }]) => [path, input(prefixes[part] + path, shape)]));
+/** What is trained: the module, and the group of each parameter that changes. */
+interface Plan {
+  readonly module: AnyModule;
+  readonly groupOf: ReadonlyMap<string, number>;
+  readonly groups: number;
+}
+
+function planOf(
+  module: AnyModule,
+  trainable: (path: string) => boolean = () => true,
+  group: (path: string) => number,
+): Plan {
+  const trained = [...parametersOf(module)].filter(([path, { fixed }]) => !fixed && trainable(path));
+  if (trained.length === 0) throw new TesseraError("argument", "trainStep: no parameter is trained");
+  const groupOf = new Map(trained.map(([path]) => [path, group(path)]));
+  return { module, groupOf, groups: 1 + Math.max(...groupOf.values()) };
+}
+
+/** Inputs for a part of the state: for the forward all weights, else those of trained parameters. */
+function stateInputs({ module, groupOf }: Plan, part: keyof typeof prefixes, all = false): Map<string, Tensor> {
+  return new Map(
+    [...parametersOf(module)]
+      .filter(([path]) => all || groupOf.has(path))
+      .map(([path, { shape }]) => [path, input(prefixes[part] + path, shape)]),
+  );
 }
 
 /** Sums over rows: of the losses, of what counts, and of the losses' gradients by parameter. */
@@ -210,7 +249,7 @@ interface Sums {
 }
 
 function sumsOf(
-  module: AnyModule,
+  { module, groupOf }: Plan,
   objective: Objective,
   weights: ReadonlyMap<string, Tensor>,
   batch: Readonly<Record<string, Tensor>>,
@@ -218,13 +257,14 @@ function sumsOf(
 ): Sums {
   const tree = parameterTree(module, (path) => weights.get(path));
   const { loss, count } = objective.loss(module, tree, batch, contexts(key));
-  const parameters = [...weights.values()];
+  const trained = [...weights].filter(([path]) => groupOf.has(path));
+  const parameters = trained.map(([, tensor]) => tensor);
   // The gradient of the sum, loss · count; the count depends on no parameter.
   const gradients = pullback([loss], [count], parameters).map((g, i) => g ?? full(parameters[i]!.shape, 0));
   return {
     loss: mul(loss, count),
     count,
-    gradients: new Map([...weights.keys()].map((path, i) => [path, gradients[i]!])),
+    gradients: new Map(trained.map(([path], i) => [path, gradients[i]!])),
   };
 }
 
@@ -237,36 +277,30 @@ const inputsOf = (batch: Readonly<Record<string, Aval>>) =>
   Object.fromEntries(Object.entries(batch).map(([name, { shape, dtype }]) => [name, input(name, shape, dtype)]));
 
 /** Everything: forward and backward of each piece, then the update. */
-function traceStep(
-  module: AnyModule,
-  objective: Objective,
-  rows: number,
-  pieces: number,
-  optimizer: AdamWOptions,
-): Traced {
-  const weights = stateInputs(module, "weights");
+function traceStep(plan: Plan, objective: Objective, rows: number, pieces: number, optimizer: AdamWOptions): Traced {
+  const weights = stateInputs(plan, "weights", true);
   const batch = inputsOf(objective.batch(rows * pieces));
   const keys = input("dropout_keys", [pieces, 2], "int32");
   const part = (x: Tensor, i: number, size: number) => (pieces === 1 ? x : slice(x, 0, i * size, (i + 1) * size));
   const sums = Array.from({ length: pieces }, (_, i) => {
     const piece = Object.fromEntries(Object.entries(batch).map(([name, x]) => [name, part(x, i, rows)]));
-    return sumsOf(module, objective, weights, piece, reshape(part(keys, i, 1), [2]));
+    return sumsOf(plan, objective, weights, piece, reshape(part(keys, i, 1), [2]));
   }).reduce(addSums);
-  const update = updateOf(module, weights, sums, optimizer);
+  const update = updateOf(plan, weights, sums, optimizer);
   return traced([...weights.values(), ...Object.values(batch), keys, ...update.inputs], update.outputs);
 }
 
 /** Forward and backward of one piece, added to the sums. */
-function traceMicroStep(module: AnyModule, objective: Objective, rows: number): Traced {
-  const weights = stateInputs(module, "weights");
+function traceMicroStep(plan: Plan, objective: Objective, rows: number): Traced {
+  const weights = stateInputs(plan, "weights", true);
   const batch = inputsOf(objective.batch(rows));
   const keys = input("dropout_keys", [1, 2], "int32");
   const before: Sums = {
     loss: input("loss_sum", []),
     count: input("count", []),
-    gradients: stateInputs(module, "gradients"),
+    gradients: stateInputs(plan, "gradients"),
   };
-  const after = addSums(before, sumsOf(module, objective, weights, batch, reshape(keys, [2])));
+  const after = addSums(before, sumsOf(plan, objective, weights, batch, reshape(keys, [2])));
   const inputs = [
     ...weights.values(),
     ...Object.values(batch),
@@ -279,14 +313,14 @@ function traceMicroStep(module: AnyModule, objective: Objective, rows: number): 
 }
 
 /** The update from the sums. */
-function traceUpdate(module: AnyModule, optimizer: AdamWOptions): Traced {
-  const weights = stateInputs(module, "weights");
+function traceUpdate(plan: Plan, optimizer: AdamWOptions): Traced {
+  const weights = stateInputs(plan, "weights");
   const sums: Sums = {
     loss: input("loss_sum", []),
     count: input("count", []),
-    gradients: stateInputs(module, "gradients"),
+    gradients: stateInputs(plan, "gradients"),
   };
-  const update = updateOf(module, weights, sums, optimizer);
+  const update = updateOf(plan, weights, sums, optimizer);
   return traced(
     [...weights.values(), sums.loss, sums.count, ...sums.gradients.values(), ...update.inputs],
     update.outputs,
@@ -294,47 +328,41 @@ function traceUpdate(module: AnyModule, optimizer: AdamWOptions): Traced {
 }
 
 function updateOf(
-  module: AnyModule,
+  plan: Plan,
   weights: ReadonlyMap<string, Tensor>,
   { loss, count, gradients }: Sums,
   optimizer: AdamWOptions,
 ) {
-  const expAvg = stateInputs(module, "expAvg");
-  const expAvgSq = stateInputs(module, "expAvgSq");
-  const scalars = { slope: input("slope", []), offset: input("offset", []), keep: input("keep", []) };
-  const paths = [...weights.keys()];
+  const expAvg = stateInputs(plan, "expAvg");
+  const expAvgSq = stateInputs(plan, "expAvgSq");
+  const scalars = Array.from({ length: plan.groups }, (_, g) => ({
+    slope: input(`slope.${g}`, []),
+    offset: input(`offset.${g}`, []),
+    keep: input(`keep.${g}`, []),
+  }));
+  const paths = [...plan.groupOf.keys()];
   const parameters = paths.map((path) => ({
     weight: weights.get(path)!,
     expAvg: expAvg.get(path)!,
     expAvgSq: expAvgSq.get(path)!,
     gradient: gradients.get(path)!,
+    group: plan.groupOf.get(path)!,
   }));
   const { updated, gradientNorm, loss: mean } = adamW(parameters, count, loss, scalars, optimizer);
   const part = (key: "weight" | "expAvg" | "expAvgSq") => new Map(paths.map((path, i) => [path, updated[i]![key]]));
   const after = named({ weights: part("weight"), expAvg: part("expAvg"), expAvgSq: part("expAvgSq") });
   return {
-    inputs: [...expAvg.values(), ...expAvgSq.values(), ...Object.values(scalars)],
+    inputs: [...expAvg.values(), ...expAvgSq.values(), ...scalars.flatMap(Object.values<Tensor>)],
     outputs: { loss: mean, gradient_norm: gradientNorm, ...next(after) },
   };
 }
 
 // --- memory -----------------------------------------------------------------------------------------------------------
 
-function host({ dtype, shape }: Aval): HostTensor {
-  const sizes = shape as readonly number[];
-  return {
-    dtype,
-    shape: sizes,
-    data: allocate(
-      dtype,
-      sizes.reduce((a, b) => a * b, 1),
-    ),
-  };
-}
+const scalar = () => zeroTensor({ dtype: "float32", shape: [] });
 
-const scalar = () => host({ dtype: "float32", shape: [] });
-
-const zerosLike = (weights: Weights): Weights => new Map([...weights].map(([path, tensor]) => [path, host(tensor)]));
+const zerosLike = (weights: Weights): Weights =>
+  new Map([...weights].map(([path, tensor]) => [path, zeroTensor(tensor)]));
 
 /** A view of some rows, over the same memory. */
 function rowsOf({ dtype, shape, data }: HostTensor, start: number, count: number): HostTensor {

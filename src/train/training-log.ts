@@ -1,6 +1,7 @@
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
 import { writeFileAtomic } from "../hub/atomic-write.js";
 import { ioError } from "../hub/regular-file.js";
+import type { Metrics } from "./metrics.js";
 
 /** A line of the log. */
 export interface TrainRecord {
@@ -26,6 +27,8 @@ export interface EvaluationRecord {
   readonly loss: number;
   /** `e` to the loss. */
   readonly perplexity: number;
+  /** The task's metrics, where it has any. */
+  readonly metrics?: Metrics;
   readonly seconds: number;
 }
 

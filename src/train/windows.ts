@@ -1,6 +1,6 @@
 import { TesseraError } from "../core/errors.js";
 import type { HostTensor } from "../core/host-tensor.js";
-import { randomStream } from "../core/random-stream.js";
+import { type RandomStream, randomStream } from "../core/random-stream.js";
 import type { EvaluationSet } from "./evaluate.js";
 import { ignored } from "./objective.js";
 
@@ -19,14 +19,22 @@ export interface TrainingSet {
   write(position: number, batch: Readonly<Record<string, HostTensor>>, row: number): void;
 }
 
+/** Windows of a text: where each begins. */
+export interface Windows {
+  /** How many there are, for training in an epoch. */
+  readonly size: number;
+  /** Offset of the first token of a window. */
+  start(position: number): number;
+}
+
 /**
- * Windows of `length` tokens and the token after each: rows of `inputs`, and `labels` one place further. Every epoch cuts the text at
- * another offset into windows side by side and takes each once, in an order of its own.
+ * Windows of `length` tokens and the token after each, in an endless order. Every epoch cuts the text at another offset into windows
+ * side by side and takes each once, in an order of its own.
  *
  * @param where start of messages
  * @throws TesseraError `data` for fewer than `length + 1` tokens
  */
-export function trainingWindows(tokens: Tokens, length: number, seed: number, where: string): TrainingSet {
+export function shuffledWindows(tokens: Tokens, length: number, seed: number, where: string): Windows {
   requireWindow(tokens, length, where);
   // One window less than would fit (unless it is the only one) leaves room to move the cuts by a whole window.
   const size = Math.max(1, Math.floor((tokens.length - 1) / length) - 1);
@@ -38,36 +46,51 @@ export function trainingWindows(tokens: Tokens, length: number, seed: number, wh
     epoch = number;
     const random = randomStream(seed, `epoch ${number}`);
     offset = random.below(room);
-    order = Uint32Array.from({ length: size }, (_, i) => i);
-    for (let i = size - 1; i > 0; i--) {
-      const j = random.below(i + 1);
-      [order[i], order[j]] = [order[j]!, order[i]!];
-    }
+    order = shuffled(size, random);
   };
   return {
     size,
-    write(position, batch, row) {
+    start(position) {
       const number = Math.floor(position / size);
       if (number !== epoch) begin(number);
-      writeWindow(tokens, offset + order[position - number * size]! * length, length, batch, row);
+      return offset + order[position - number * size]! * length;
     },
   };
 }
 
 /**
- * The text cut into windows from its beginning, the last one filled up with labels that do not count; or, where there are more than
- * `most`, that many at even distances.
+ * The text cut into windows from its beginning, the last one perhaps shorter; or, where there are more than `most`, that many at even
+ * distances.
  *
  * @throws TesseraError `data` for fewer than `length + 1` tokens
  */
-export function evaluationWindows(tokens: Tokens, length: number, most: number, where: string): EvaluationSet {
+export function evenWindows(tokens: Tokens, length: number, most: number, where: string): Windows {
   requireWindow(tokens, length, where);
   const all = Math.ceil((tokens.length - 1) / length);
   const size = Math.min(all, most);
-  return {
-    size,
-    write: (index, batch, row) => writeWindow(tokens, Math.floor((index * all) / size) * length, length, batch, row),
-  };
+  return { size, start: (index) => Math.floor((index * all) / size) * length };
+}
+
+/** The numbers below `size` in an order of chance. */
+export function shuffled(size: number, random: RandomStream): Uint32Array<ArrayBuffer> {
+  const order = Uint32Array.from({ length: size }, (_, i) => i);
+  for (let i = size - 1; i > 0; i--) {
+    const j = random.below(i + 1);
+    [order[i], order[j]] = [order[j]!, order[i]!];
+  }
+  return order;
+}
+
+/** {@link shuffledWindows} as rows of `inputs`, and `labels` one place further. @throws TesseraError as they do */
+export function trainingWindows(tokens: Tokens, length: number, seed: number, where: string): TrainingSet {
+  const { size, start } = shuffledWindows(tokens, length, seed, where);
+  return { size, write: (position, batch, row) => writeWindow(tokens, start(position), length, batch, row) };
+}
+
+/** {@link evenWindows} as rows of `inputs` and `labels`; labels after the text's end do not count. @throws TesseraError as they do */
+export function evaluationWindows(tokens: Tokens, length: number, most: number, where: string): EvaluationSet {
+  const { size, start } = evenWindows(tokens, length, most, where);
+  return { size, write: (index, batch, row) => writeWindow(tokens, start(index), length, batch, row) };
 }
 
 function requireWindow(tokens: Tokens, length: number, where: string): void {
