@@ -100,7 +100,7 @@ export function addTrain(program: Command): void {
       "after",
       `
 Tasks on running text:
-  causal-lm, masked-lm, pre-training (masked tokens and next sentence), span-corruption (T5), denoising (BART)
+  causal-lm, masked-lm, pre-training (masked tokens and next sentence), span-corruption (T5), denoising (BART), blank-infilling (GLM)
 Tasks on data sets, and their columns:
   sequence-classification   text, label            (a list of labels: any number of them; --problem-type regression: a number)
   token-classification      tokens, tags           (lists)

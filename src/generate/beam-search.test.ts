@@ -20,6 +20,7 @@ function tableDecoder(batch: number, vocabSize: number, predict: Predict): Decod
     clear: (row) => {
       texts[row] = [];
     },
+    read: () => Promise.reject(new Error("there is no source")),
     append: add,
     step: (ids) => Promise.all(ids.map((id, row) => (id === undefined ? new Float32Array(vocabSize) : add(row, [id])))),
     copyRow: (from, to) => {
@@ -73,8 +74,9 @@ const settings = (
   numBeams,
   lengthPenalty,
   earlyStopping,
+  logprobs: undefined,
 });
-const plain = { eos: [0], process: () => {} };
+const plain = { source: undefined, eos: [0], process: () => {} };
 
 describe("beamSearch", () => {
   it.each([0, 1, 2, -0.5])(
@@ -86,7 +88,7 @@ describe("beamSearch", () => {
         using decoder = tableDecoder(2 * 32, 3, predict);
         const results = await beamSearch(
           decoder,
-          prompts.map((ids) => ({ ...plain, ids, maxNewTokens: 4 })),
+          prompts.map((begin) => ({ ...plain, begin, left: 4 })),
           settings(32, penalty, "never"),
           {},
         );
@@ -107,7 +109,7 @@ describe("beamSearch", () => {
       using decoder = tableDecoder(2, 3, even);
       const [found] = await beamSearch(
         decoder,
-        [{ ...plain, ids: [1], maxNewTokens }],
+        [{ ...plain, begin: [1], left: maxNewTokens }],
         settings(2, penalty, early),
         {},
       );
@@ -131,7 +133,7 @@ describe("beamSearch", () => {
     const process = (logits: Float32Array, history: readonly number[]) => {
       seen.push({ history, logits: [...logits] });
     };
-    await beamSearch(decoder, [{ ids: [4], maxNewTokens: 7, eos: [], process }], settings(3), {});
+    await beamSearch(decoder, [{ ...plain, begin: [4], left: 7, eos: [], process }], settings(3), {});
     for (const { history, logits } of seen.slice(3))
       for (const [id, x] of logProbabilities(predict(history)).entries()) expect(logits[id]).toBeCloseTo(x, 4);
     expect(seen).toHaveLength(3 * 7);

@@ -5,6 +5,7 @@ import type { HostTensor } from "../core/host-tensor.js";
 import type { ModelFacts } from "../models/model.js";
 import type { Binding, RunOptions, Session } from "../runtime/session.js";
 import { SLOTS, type StateSlot } from "./decoding-context.js";
+import { openSourceMemory, type SourceReader } from "./source-memory.js";
 
 /** What a decoder starts with. */
 export interface DecoderOptions {
@@ -12,11 +13,16 @@ export interface DecoderOptions {
   readonly batch?: number;
   /** Tokens of a row that memory is set aside for at the start; more is taken when they are used up. Default 256. */
   readonly capacity?: number;
+  /** Of an encoder-decoder: rows that are decoded from one source, which lie together. Default 1. */
+  readonly rowsPerSource?: number;
+  /** Tokens of a source that memory is set aside for at the start. Default: those of the first that is read. */
+  readonly sourceCapacity?: number;
 }
 
 /**
  * Cached decoding of several rows of text, each of its own length. A row starts with {@link Decoder.append}; then every
- * {@link Decoder.step} continues the rows by a token each. Logits are views that the next call overwrites. One call at a time.
+ * {@link Decoder.step} continues the rows by a token each. An encoder-decoder's rows hold its target, after {@link Decoder.read}
+ * of their source. Logits are views that the next call overwrites. One call at a time.
  */
 export interface Decoder extends Disposable {
   readonly batch: number;
@@ -25,13 +31,21 @@ export interface Decoder extends Disposable {
   readonly contextLength: number | undefined;
   /** Tokens that a row has. */
   length(row: number): number;
-  /** Forgets a row's text. */
+  /** Forgets a row's text, not its source. */
   clear(row: number): void;
+  /**
+   * Reads a source, in one run of the encoder; the texts of its rows are forgotten.
+   *
+   * @param source which one: rows `source · rowsPerSource` and after are decoded from it
+   * @throws TesseraError `argument` for a model without an encoder, no tokens, or more than it reads at once; `aborted`
+   */
+  read(source: number, ids: readonly number[], options?: RunOptions): Promise<void>;
   /**
    * Adds tokens, such as a prompt, to one row, in one run.
    *
    * @returns logits of the token after them, `[v]`
-   * @throws TesseraError `argument` for no tokens, ids outside the vocabulary or more tokens than the model sees at once; `aborted`
+   * @throws TesseraError `argument` for no tokens, ids outside the vocabulary, more tokens than the model sees at once, or a source
+   *   that was not read; `aborted`
    */
   append(row: number, ids: readonly number[], options?: RunOptions): Promise<Float32Array>;
   /**
@@ -42,7 +56,7 @@ export interface Decoder extends Disposable {
    * @throws TesseraError as {@link Decoder.append}; after an error every row is as it was
    */
   step(ids: readonly (number | undefined)[], options?: RunOptions): Promise<readonly Float32Array[]>;
-  /** Makes row `to` a copy of row `from`. */
+  /** Makes row `to` a copy of row `from`. @throws TesseraError `argument` for rows of different sources that have other rows, too */
   copyRow(from: number, to: number): void;
   /** Frees the memory. */
   dispose(): void;
@@ -51,17 +65,30 @@ export interface Decoder extends Disposable {
 /** A compiled model as a decoder sees it. */
 export interface DecoderProgram extends ModelFacts {
   readonly session: Session;
-  readonly states: readonly (Pick<StateSlot, "name" | "kind"> & { readonly dtype: DType; readonly shape: Shape })[];
+  readonly states: readonly (Pick<StateSlot, "name" | "kind"> & {
+    readonly dtype: DType;
+    readonly shape: Shape;
+    /** Name of the kept value that it starts with; undefined: zeros. */
+    readonly initial: string | undefined;
+  })[];
+  /** Of an encoder-decoder. */
+  readonly reader?: SourceReader | undefined;
 }
 
 const ROUNDING = 64; // slots come in blocks of this many
 
 /** Opens a decoder; {@link CompiledModel.decoder} is the public way to one. @throws TesseraError `argument` for wrong options */
-export function openDecoder(program: DecoderProgram, { batch = 1, capacity = 256 }: DecoderOptions): Decoder {
+export function openDecoder(program: DecoderProgram, options: DecoderOptions): Decoder {
   const { session, vocabSize, contextLength } = program;
-  for (const [name, value] of Object.entries({ batch, capacity }))
+  const { batch = 1, capacity = 256, rowsPerSource = 1, sourceCapacity = 1 } = options;
+  for (const [name, value] of Object.entries({ batch, capacity, rowsPerSource, sourceCapacity }))
     if (!(Number.isSafeInteger(value) && value > 0))
       throw new TesseraError("argument", `decoder: ${name} must be a whole number above 0, got ${value}`);
+  if (batch % rowsPerSource !== 0)
+    throw new TesseraError("argument", `decoder: batch ${batch} is no multiple of rowsPerSource ${rowsPerSource}`);
+  const sources = batch / rowsPerSource;
+  const sourceOf = (row: number) => Math.floor(row / rowsPerSource);
+  const memory = program.reader && openSourceMemory(program.reader, sources, sourceCapacity);
   const has = new Set(session.inputs.map(({ name }) => name));
   const logits = new Float32Array(batch * vocabSize);
   const views = Array.from({ length: batch }, (_, r) => logits.subarray(r * vocabSize, (r + 1) * vocabSize));
@@ -88,13 +115,34 @@ export function openDecoder(program: DecoderProgram, { batch = 1, capacity = 256
       if (old[i]) for (const [r, length] of lengths.entries()) copySlots(old[i], r, fresh, r, length);
       return fresh;
     });
+    rebind();
+  }
+
+  /** The arrays have changed: the next step is tied to the new ones. */
+  function rebind(): void {
     binding?.dispose();
     binding = undefined;
+  }
+
+  /** A row without text: its states are what a text starts with. */
+  function restart(row: number): void {
+    lengths[row] = 0;
+    const kept = memory?.tensors(sourceOf(row), 1);
+    for (const { kind, initial, row: size, before } of states) {
+      if (kind !== "replace") continue;
+      if (initial === undefined) zero(before, row * size, size);
+      else copyRange(kept![initial]!.data, 0, before, row * size, size);
+    }
   }
 
   function requireRow(where: string, row: number): void {
     if (!(Number.isInteger(row) && row >= 0 && row < batch))
       throw new TesseraError("argument", `decoder.${where}: there is no row ${row} (${batch} rows)`);
+  }
+
+  function requireSource(where: string, row: number): void {
+    if (memory?.length(sourceOf(row)) === 0)
+      throw new TesseraError("argument", `decoder.${where}: the source of row ${row} was not read. Call read first`);
   }
 
   function requireIds(where: string, row: number, given: readonly (number | undefined)[]): void {
@@ -129,7 +177,9 @@ export function openDecoder(program: DecoderProgram, { batch = 1, capacity = 256
     const feed = (name: string, tensor: HostTensor) => {
       if (has.has(name)) inputs[name] = tensor;
     };
-    feed("ids", { dtype: "int64", shape: [count, t], data: given.ids });
+    const from = Math.ceil(count / rowsPerSource); // sources: all of them, or the one of a single row
+    feed("ids", { dtype: "int64", shape: memory ? [from, count / from, t] : [count, t], data: given.ids });
+    for (const [name, tensor] of Object.entries(memory?.tensors(sourceOf(row), from) ?? {})) feed(name, tensor);
     feed("positions", { dtype: "int64", shape: [count, t], data: given.positions });
     feed("last", { dtype: "int32", shape: [count], data: given.last });
     feed("slots", { dtype: "int32", shape: [], data: slots });
@@ -167,11 +217,18 @@ export function openDecoder(program: DecoderProgram, { batch = 1, capacity = 256
     },
     clear(row) {
       requireRow("clear", row);
-      lengths[row] = 0;
-      for (const { kind, row: size, before } of states) if (kind === "replace") zero(before, row * size, size);
+      restart(row);
     },
-    async append(row, given, options) {
+    async read(source, given, runOptions) {
+      if (!memory) throw new TesseraError("argument", "decoder.read: the model has no encoder that reads a source");
+      if (!(Number.isInteger(source) && source >= 0 && source < sources))
+        throw new TesseraError("argument", `decoder.read: there is no source ${source} (${sources} sources)`);
+      if (await memory.read(source, given, runOptions)) rebind();
+      for (let i = 0; i < rowsPerSource; i++) restart(source * rowsPerSource + i);
+    },
+    async append(row, given, runOptions) {
       requireRow("append", row);
+      requireSource("append", row);
       if (given.length === 0) throw new TesseraError("argument", `decoder.append: no tokens for row ${row}`);
       requireIds("append", row, given);
       const [start, end] = [lengths[row]!, lengths[row]! + given.length];
@@ -182,17 +239,21 @@ export function openDecoder(program: DecoderProgram, { batch = 1, capacity = 256
         last: Int32Array.of(end - 1),
       });
       using once = session.bind(inputs, outputs);
-      await once.run(options);
+      await once.run(runOptions);
       advance(row, given.length);
       return views[row]!;
     },
-    async step(given, options) {
+    async step(given, runOptions) {
       if (given.length !== batch)
         throw new TesseraError(
           "argument",
           `decoder.step: ${given.length} tokens for ${batch} rows (${given.length} vs ${batch})`,
         );
-      for (const [row, id] of given.entries()) if (id !== undefined) requireIds("step", row, [id]);
+      for (const [row, id] of given.entries()) {
+        if (id === undefined) continue;
+        requireSource("step", row);
+        requireIds("step", row, [id]);
+      }
       makeRoom(1 + Math.max(...lengths.filter((_, row) => given[row] !== undefined)));
       for (const [row, id] of given.entries()) {
         // A row that waits computes something all the same: into the slot after its text, which its next token overwrites.
@@ -204,7 +265,7 @@ export function openDecoder(program: DecoderProgram, { batch = 1, capacity = 256
         const { inputs, outputs } = tensors(0, batch, 1, { ids, positions, last });
         binding = session.bind(inputs, outputs);
       }
-      await binding.run(options);
+      await binding.run(runOptions);
       for (const [row, id] of given.entries()) if (id !== undefined) advance(row, 1);
       return views;
     },
@@ -212,12 +273,19 @@ export function openDecoder(program: DecoderProgram, { batch = 1, capacity = 256
       requireRow("copyRow", from);
       requireRow("copyRow", to);
       if (from === to) return;
+      if (memory && sourceOf(from) !== sourceOf(to)) {
+        if (rowsPerSource > 1)
+          throw new TesseraError(
+            "argument",
+            `decoder.copyRow: rows ${from} and ${to} are of different sources, each with ${rowsPerSource} rows`,
+          );
+        memory.copy(from, to);
+      }
       lengths[to] = lengths[from]!;
       for (const state of states) copySlots(state, from, state, to, lengths[from]!);
     },
     dispose() {
-      binding?.dispose();
-      binding = undefined;
+      rebind();
       states = [];
     },
     [Symbol.dispose]: () => decoder.dispose(),
@@ -229,6 +297,7 @@ export function openDecoder(program: DecoderProgram, { batch = 1, capacity = 256
 interface State {
   readonly name: string;
   readonly kind: StateSlot["kind"];
+  readonly initial: string | undefined;
   readonly dtype: DType;
   readonly shape: readonly number[];
   /** Elements of one row. */
@@ -239,14 +308,23 @@ interface State {
 }
 
 function allocateState(
-  { name, kind, dtype, shape: symbolic }: DecoderProgram["states"][number],
+  { name, kind, initial, dtype, shape: symbolic }: DecoderProgram["states"][number],
   batch: number,
   slots: number,
 ): State {
-  const shape = symbolic.map((dim) => resolveDim(dim, { b: batch, [SLOTS]: slots }));
+  const shape = [batch, ...symbolic.slice(1).map((dim) => resolveDim(dim, { [SLOTS]: slots }))];
   const row = shape.slice(1).reduce((product, size) => product * size, 1);
   const before = allocate(dtype, batch * row);
-  return { name, kind, dtype, shape, row, before, after: kind === "append" ? before : allocate(dtype, batch * row) };
+  return {
+    name,
+    kind,
+    initial,
+    dtype,
+    shape,
+    row,
+    before,
+    after: kind === "append" ? before : allocate(dtype, batch * row),
+  };
 }
 
 /** Copies a row: of keys and values the first `length` slots of each head, of other states all. */

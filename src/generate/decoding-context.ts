@@ -1,13 +1,13 @@
-import { addDims, type Dim, formatShape } from "../core/dim.js";
+import { addDims, type Dim, divDims, formatShape, mulDims } from "../core/dim.js";
 import { TesseraError } from "../core/errors.js";
 import { input, type Tensor } from "../core/tensor.js";
 import { currentPath } from "../core/trace.js";
 import { type Context, paddingBias } from "../nn/context.js";
-import { type AttentionOptions, attention } from "../ops/attention.js";
+import { type AttentionOptions, attention, repeatHeads } from "../ops/attention.js";
 import { cachedAttention, cachedHeadSize } from "../ops/cached-attention.js";
 import { range } from "../ops/constant.js";
 import { add } from "../ops/elementwise.js";
-import { reshape, slice } from "../ops/shape.js";
+import { broadcastTo, reshape, slice, transpose } from "../ops/shape.js";
 
 /** Something a model remembers from one call to the next: an input of the graph and the output that follows it. */
 export interface StateSlot {
@@ -20,6 +20,8 @@ export interface StateSlot {
   readonly kind: "append" | "replace";
   readonly before: Tensor;
   readonly after: Tensor;
+  /** What a text starts with, of the encoder's result, `[sources, ...]`; undefined: zeros. */
+  readonly initial?: Tensor | undefined;
 }
 
 /** A context and what the trace through it has collected. */
@@ -41,10 +43,18 @@ export interface DecodingTrace {
 export interface KeptValue {
   /** Module path and role: `decoder.layers.0.encoder_attn.key`. */
   readonly name: string;
-  /** `[b, s, ...]`, or `[b, ...]` without an axis over the source. */
+  /** `[sources, ...]`, with or without an axis over the source. */
   readonly input: Tensor;
   /** The same, of the encoder's result. */
   readonly value: Tensor;
+}
+
+/** The sources that the rows of an encoder-decoder's batch are decoded from. */
+export interface DecodingMemory {
+  /** How many: the batch is a multiple of it, the rows of one source lie together. */
+  readonly sources: Dim;
+  /** 1 for tokens, 0 for padding, int64 `[sources, s]`. */
+  readonly mask: Tensor;
 }
 
 /** Name of the size that counts the slots of keys and values. */
@@ -56,9 +66,11 @@ export const SLOTS = "slots";
  *
  * Rows may be of different lengths when one token is given for each; more tokens at once go through one row at a time.
  *
- * @param memoryMask of an encoder's sequence, int64 `[b, s]`
+ * What is kept of a source is kept once, however many rows are decoded from it; cross-attention goes over it with the queries of all.
+ *
+ * @param memory of an encoder-decoder; its encoder's result is then `[sources, s, d]`
  */
-export function decodingContext(batch: Dim, length: Dim, memoryMask?: Tensor): DecodingTrace {
+export function decodingContext(batch: Dim, length: Dim, memory?: DecodingMemory): DecodingTrace {
   const states: StateSlot[] = [];
   const kept: KeptValue[] = [];
   const positions = input("positions", [batch, length], "int64");
@@ -104,13 +116,50 @@ export function decodingContext(batch: Dim, length: Dim, memoryMask?: Tensor): D
     return result.output;
   };
 
-  const once = (role: string, value: Tensor): Tensor => {
+  const sources = memory?.sources ?? batch;
+  const each = divDims(batch, sources)!;
+  /** `[sources, ...]` → `[batch, ...]`. */
+  const ofEachRow = (x: Tensor): Tensor => {
+    const rest = x.shape.slice(1);
+    if (sources === batch) return x;
+    return reshape(broadcastTo(reshape(x, [sources, 1, ...rest]), [sources, each, ...rest]), [batch, ...rest]);
+  };
+  const requireOfSources = (where: string, { shape }: Tensor) => {
+    if (!memory) throw new TesseraError("unsupported", `${where}: there is no encoder whose result could be kept`);
+    if (shape[0] !== sources)
+      throw new TesseraError(
+        "shape",
+        `${where}: what is kept of the encoder's result has its batch axis first, got ${formatShape(shape)} (${sources} vs ${shape[0]})`,
+      );
+  };
+  const keep = (role: string, value: Tensor): Tensor => {
     const name = named(role);
-    const place = input(name, value.shape, value.dtype);
+    requireOfSources(name, value);
+    const place = input(`${name}.kept`, value.shape, value.dtype);
     kept.push({ name, input: place, value });
     return place;
   };
-  const hidden = memoryMask && paddingBias(memoryMask);
+  const memoryMask = memory && ofEachRow(memory.mask);
+
+  const attendTo = (q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor => {
+    const [, t, h, d] = q.shape as [Dim, Dim, Dim, Dim];
+    // Kept as [sources, h, s, d], the order attention works in: nothing is turned in a step.
+    const turned = [0, 2, 1, 3];
+    const [key, value] = (
+      [
+        ["key", k],
+        ["value", v],
+      ] as const
+    ).map(([role, x]) => transpose(keep(role, transpose(repeatHeads(x, h), turned)), turned)) as [Tensor, Tensor];
+    const { mask = "none", bias } = options;
+    if (bias || mask !== "none") {
+      const hidden = paddingBias(memoryMask!);
+      return attention(q, ofEachRow(key), ofEachRow(value), { ...options, bias: bias ? add(hidden, bias) : hidden });
+    }
+    const queries = reshape(q, [sources, mulDims(each, t), h, d]);
+    const y = attention(queries, key, value, { ...options, bias: paddingBias(memory!.mask) });
+    return reshape(y, [batch, t, h, y.shape[3]!]);
+  };
 
   const context: Context = {
     training: false,
@@ -120,19 +169,16 @@ export function decodingContext(batch: Dim, length: Dim, memoryMask?: Tensor): D
     attentionMask: undefined,
     memoryMask,
     attend,
-    attendTo: (q, k, v, options = {}) =>
-      attention(q, once("key", k), once("value", v), {
-        ...options,
-        bias: hidden && options.bias ? add(hidden, options.bias) : (hidden ?? options.bias),
-      }),
-    once,
+    attendTo,
+    once: (role, value) => ofEachRow(keep(role, value)),
     dropout: (x) => x,
     scored: (x) => slice(x, 1, addDims(length, -1), length),
-    carry(role, { shape, dtype = "float32" }, advance) {
+    carry(role, { shape, dtype = "float32", initial }, advance) {
       const name = named(role);
+      if (initial) requireOfSources(name, initial);
       const before = input(`${name}.before`, shape, dtype);
       const [result, after] = advance(before);
-      states.push({ name, kind: "replace", before, after });
+      states.push({ name, kind: "replace", before, after, initial });
       return result;
     },
   };

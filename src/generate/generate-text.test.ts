@@ -192,3 +192,47 @@ describe("generateText", () => {
     );
   });
 });
+
+describe("with an encoder-decoder", () => {
+  const target = tinyModel({
+    model_type: "seq2seq",
+    vocab_size: tokenizer.vocabSize,
+    embedding_size: 8,
+    hidden_size: 8,
+    decoder_start_token_id: eos,
+  });
+  /** Makes the model say a text, and then end. */
+  const says = (text: string): LogitsProcessor => {
+    const script = [...tokenizer.encode(text), eos];
+    return (logits, history) => {
+      logits.fill(Number.NEGATIVE_INFINITY);
+      logits[script[history.length - 1] ?? eos] = 0;
+    };
+  };
+
+  it("tells the target, which the prompt is no part of", async () => {
+    const options: TextOptions = { maxNewTokens: 90, logitsProcessors: [says("naïve 🐋, the sea")] };
+    const whole = { text: "naïve 🐋, the sea", finishReason: "eos" };
+    expect(await generateText(target, tokenizer, "the whale", options)).toMatchObject(whole);
+    expect(await generateText(target, tokenizer, ["the", "sea"], { ...options, numBeams: 2 })).toMatchObject([
+      whole,
+      whole,
+    ]);
+    expect(await generateText(target, tokenizer, "the whale", { ...options, stop: ", " })).toMatchObject({
+      text: "naïve 🐋",
+      finishReason: "stop",
+    });
+    let told = "";
+    for await (const piece of streamText(target, tokenizer, "the whale", options)) told += piece;
+    expect(told).toBe(whole.text);
+  });
+
+  it("hands on the log-probabilities", async () => {
+    const options: TextOptions = { maxNewTokens: 4, eosTokenId: [], logprobs: 1 };
+    for (const numBeams of [1, 2]) {
+      const { ids, logprobs } = await generateText(target, tokenizer, "the sea", { ...options, numBeams });
+      expect(logprobs!.map(({ id }) => id)).toEqual(ids);
+      expect(logprobs!.every(({ logprob, top }) => top.length === 1 && top[0]!.logprob >= logprob)).toBe(true);
+    }
+  });
+});

@@ -3,6 +3,7 @@ import type { Tokenizer } from "../text/tokenizer.js";
 import type { CompiledModel, GenerationModel } from "./compile-model.js";
 import { type Completion, type FinishReason, searchBeams, settingsOf, tokenStream } from "./generate.js";
 import type { GenerationOptions } from "./generation-options.js";
+import type { TokenLogprobs } from "./logprobs.js";
 import { stopScanner } from "./stop-strings.js";
 
 /** How a text is continued. */
@@ -19,7 +20,7 @@ export interface TextOptions extends GenerationOptions {
 
 /** A completion of one prompt as text. */
 export interface TextCompletion extends Completion {
-  /** What follows the prompt. */
+  /** What follows the prompt, or is made of it. */
   readonly text: string;
 }
 
@@ -91,6 +92,7 @@ interface TextRow {
   text: string;
   finishReason: FinishReason;
   score?: number;
+  logprobs?: TokenLogprobs[];
 }
 
 /** The rows of a call, which grow while its events are taken. */
@@ -101,7 +103,7 @@ function textRows(
   options: TextOptions,
 ) {
   const { stop, skipSpecialTokens = true, addSpecialTokens = true, signal, ...generation } = options;
-  const { generation: config, rawConfig } = "decoder" in model ? model.model : model;
+  const { generation: config, rawConfig, task } = "decoder" in model ? model.model : model;
   const { eos, bos } = tokenizer.specialTokens;
   const known = settingsOf(model, generation);
   const settings =
@@ -130,20 +132,23 @@ function textRows(
   if (settings.beams && stops.length > 0)
     throw new TesseraError("unsupported", "generate: beam search has no stop strings. Leave out stop or numBeams");
   const inner = encoded.flatMap((ids) =>
-    Array.from({ length: settings.numReturnSequences }, () => openText(tokenizer, ids, stops, skipSpecialTokens)),
+    Array.from({ length: settings.numReturnSequences }, () =>
+      openTextRow(tokenizer, task === "seq2seq-lm" ? [] : ids, stops, skipSpecialTokens),
+    ),
   );
   const stopped = (row: number, id: number) => inner[row]!.push(id);
   async function* events() {
     if (settings.beams) {
       const completions = await searchBeams(model, encoded, settings, signal);
-      for (const [i, { ids, finishReason, score }] of completions.entries()) {
+      for (const [i, { ids, finishReason, ...more }] of completions.entries()) {
         for (const id of ids) inner[i]!.push(id);
         inner[i]!.finish(finishReason);
-        inner[i]!.row.score = score!;
+        Object.assign(inner[i]!.row, more);
       }
       return;
     }
-    for await (const { row, finishReason } of tokenStream(model, encoded, { settings, signal, stopped })) {
+    for await (const { row, logprobs, finishReason } of tokenStream(model, encoded, { settings, signal, stopped })) {
+      if (logprobs) (inner[row]!.row.logprobs ??= []).push(logprobs);
       if (finishReason) inner[row]!.finish(finishReason);
       yield;
     }
@@ -151,13 +156,13 @@ function textRows(
   return { rows: inner.map(({ row }) => row), events: events() };
 }
 
-function openText(
+function openTextRow(
   tokenizer: Tokenizer,
-  prompt: readonly number[],
+  before: readonly number[],
   stops: readonly string[],
   skipSpecialTokens: boolean,
 ) {
-  const decoding = tokenizer.stream({ skipSpecialTokens, after: prompt });
+  const decoding = tokenizer.stream({ skipSpecialTokens, after: before });
   const scanner = stopScanner(stops);
   const row: TextRow = { ids: [], text: "", finishReason: "length" };
   const take = (piece: string) => {

@@ -11,11 +11,14 @@ import type { LogitsProcessor } from "./logits-processors.js";
 export interface GenerationOptions {
   /** Most tokens generated. Default: what `maxLength` leaves, or 256. */
   readonly maxNewTokens?: number;
-  /** Most tokens of prompt and completion together; `maxNewTokens` goes before it. */
+  /**
+   * Most tokens of prompt and completion together, of an encoder-decoder those of its target and the token it starts with;
+   * `maxNewTokens` goes before it.
+   */
   readonly maxLength?: number;
   /** Least tokens generated: before, no token that ends a text. Default 0. */
   readonly minNewTokens?: number;
-  /** Least tokens of prompt and completion together. Default 0. */
+  /** Least tokens, counted as `maxLength` counts. Default 0. */
   readonly minLength?: number;
   /** Draw tokens at random instead of taking the most probable. Default: whether a temperature above 0, `topK`, `topP` or `minP` is given here. */
   readonly doSample?: boolean;
@@ -33,18 +36,24 @@ export interface GenerationOptions {
   readonly repetitionPenalty?: number;
   /** No run of this many tokens occurs twice; 0 is off. Default 0. */
   readonly noRepeatNgramSize?: number;
+  /** Logits of the prompt's tokens are multiplied (positive) or divided (negative) by this: above 1 favours them. Default 1. */
+  readonly encoderRepetitionPenalty?: number;
+  /** No run of this many tokens of the prompt is repeated; 0 is off. Default 0. */
+  readonly encoderNoRepeatNgramSize?: number;
   /** Sequences of tokens that never occur. Default none. */
   readonly badWordsIds?: readonly (readonly number[])[];
   /** Tokens that never occur. Default none. */
   readonly suppressTokens?: readonly number[];
   /** Tokens that never come first. Default none. */
   readonly beginSuppressTokens?: readonly number[];
-  /** Token that comes after a prompt of one token. Default none. */
+  /** Token that comes after a prompt of one token, or first in an encoder-decoder's target. Default none. */
   readonly forcedBosTokenId?: number;
   /** Tokens one of which comes last when the length is reached. Default none. */
   readonly forcedEosTokenId?: number | readonly number[];
   /** Tokens that end a text. Default: the configuration's; an empty list for none. */
   readonly eosTokenId?: number | readonly number[];
+  /** Token that an encoder-decoder's target starts with, or one for each prompt. Default: the configuration's. */
+  readonly decoderStartTokenId?: number | readonly number[];
   /** Completions of each prompt: drawn with different numbers, or the best of beam search. Default 1. */
   readonly numReturnSequences?: number;
   /** Texts that beam search follows at the same time; 1 is no beam search. Default 1. */
@@ -56,6 +65,11 @@ export interface GenerationOptions {
    * impossible (`"never"`). Default false.
    */
   readonly earlyStopping?: boolean | "never";
+  /**
+   * Log-probabilities of the generated tokens, and of this many most probable ones in their places; true is 0 of them. They are the
+   * model's own: those before any option changed them. Default false.
+   */
+  readonly logprobs?: boolean | number;
   /** Normalize the scores again after they were changed; of effect in beam search. Default false. */
   readonly renormalizeLogits?: boolean;
   /**
@@ -84,14 +98,19 @@ export interface GenerationSettings {
       }
     | undefined;
   readonly repetitionPenalty: number;
+  readonly encoderRepetitionPenalty: number;
   readonly noRepeatNgramSize: number;
+  readonly encoderNoRepeatNgramSize: number;
   readonly badWordsIds: readonly (readonly number[])[];
   readonly suppressTokens: readonly number[];
   readonly beginSuppressTokens: readonly number[];
   readonly forcedBosTokenId: number | undefined;
   readonly forcedEosTokenId: readonly number[];
   readonly eosTokenId: readonly number[];
+  readonly decoderStart: readonly number[];
   readonly numReturnSequences: number;
+  /** How many of the most probable tokens are named with each; undefined: no log-probabilities. */
+  readonly logprobs: number | undefined;
   /** Undefined: no beam search. */
   readonly beams: BeamSettings | undefined;
   readonly renormalizeLogits: boolean;
@@ -131,6 +150,7 @@ export function resolveOptions(
     );
   const doSample = options.doSample ?? (shaping.length > 0 || (config.do_sample ?? false));
   const sampling = doSample && temperature > 0;
+  const logprobs = options.logprobs === false ? undefined : options.logprobs === true ? 0 : options.logprobs;
   const numBeams = options.numBeams ?? config.num_beams ?? 1;
   const numReturnSequences = options.numReturnSequences ?? config.num_return_sequences ?? 1;
   if (numBeams > 1 && sampling)
@@ -170,20 +190,25 @@ export function resolveOptions(
         }
       : undefined,
     repetitionPenalty: options.repetitionPenalty ?? config.repetition_penalty ?? 1,
+    encoderRepetitionPenalty: options.encoderRepetitionPenalty ?? config.encoder_repetition_penalty ?? 1,
     noRepeatNgramSize: options.noRepeatNgramSize ?? config.no_repeat_ngram_size ?? 0,
+    encoderNoRepeatNgramSize: options.encoderNoRepeatNgramSize ?? config.encoder_no_repeat_ngram_size ?? 0,
     badWordsIds: options.badWordsIds ?? config.bad_words_ids ?? [],
     suppressTokens: options.suppressTokens ?? config.suppress_tokens ?? [],
     beginSuppressTokens: options.beginSuppressTokens ?? config.begin_suppress_tokens ?? [],
     forcedBosTokenId: options.forcedBosTokenId ?? config.forced_bos_token_id,
     forcedEosTokenId: list(options.forcedEosTokenId ?? config.forced_eos_token_id),
     eosTokenId: list(options.eosTokenId ?? config.eos_token_id),
+    decoderStart: list(options.decoderStartTokenId ?? config.decoder_start_token_id),
     numReturnSequences,
+    logprobs,
     beams:
       numBeams > 1
         ? {
             numBeams,
             lengthPenalty: options.lengthPenalty ?? config.length_penalty ?? 1,
             earlyStopping: options.earlyStopping ?? config.early_stopping ?? false,
+            logprobs,
           }
         : undefined,
     renormalizeLogits: options.renormalizeLogits ?? config.renormalize_logits ?? false,
@@ -196,8 +221,6 @@ export function resolveOptions(
 const unsupported = {
   num_beam_groups: 1,
   diversity_penalty: 0,
-  encoder_repetition_penalty: 1,
-  encoder_no_repeat_ngram_size: 0,
 } as const satisfies Partial<Record<keyof GenerationConfig, number>>;
 
 /** Whether a value is right for an option, and what is expected instead. */
@@ -214,6 +237,7 @@ const between = (low: number, high: number): Check => ({
   expected: `a number in ${low} … ${high}`,
   ok: (v) => typeof v === "number" && v >= low && v <= high,
 });
+const positive: Check = { expected: "a number above 0", ok: (v) => Number.isFinite(v) && (v as number) > 0 };
 const oneOf = (...values: readonly unknown[]): Check => ({
   expected: values.map((v) => JSON.stringify(v)).join(" or "),
   ok: (v) => values.includes(v),
@@ -238,8 +262,10 @@ const checks: { readonly [K in keyof GenerationOptions]-?: Check } = {
   topP: between(0, 1),
   minP: between(0, 1),
   seed: { expected: "a whole number", ok: Number.isSafeInteger },
-  repetitionPenalty: { expected: "a number above 0", ok: (v) => Number.isFinite(v) && (v as number) > 0 },
+  repetitionPenalty: positive,
+  encoderRepetitionPenalty: positive,
   noRepeatNgramSize: whole(0),
+  encoderNoRepeatNgramSize: whole(0),
   badWordsIds: {
     expected: "lists of token ids of the vocabulary, none empty",
     ok: (v, size) => Array.isArray(v) && v.every((word) => areIds(word, size) && word.length > 0),
@@ -249,6 +275,11 @@ const checks: { readonly [K in keyof GenerationOptions]-?: Check } = {
   forcedBosTokenId: { expected: "a token id of the vocabulary", ok: isId },
   forcedEosTokenId: idOrIds,
   eosTokenId: idOrIds,
+  decoderStartTokenId: idOrIds,
+  logprobs: {
+    expected: "true, false or a whole number of tokens of the vocabulary",
+    ok: (v, size) => typeof v === "boolean" || (Number.isSafeInteger(v) && (v as number) >= 0 && (v as number) <= size),
+  },
   numReturnSequences: whole(1),
   numBeams: whole(1),
   lengthPenalty: { expected: "a number", ok: Number.isFinite },

@@ -4,6 +4,8 @@ import {
   badWords,
   beginSuppressTokens,
   chain,
+  encoderNoRepeatNgram,
+  encoderRepetitionPenalty,
   forcedTokens,
   type LogitsProcessor,
   logNormalize,
@@ -159,6 +161,22 @@ describe("noRepeatNgram", () => {
       ),
       { numRuns: 500 },
     );
+  });
+});
+
+describe("what a source says", () => {
+  it("favours its tokens, once each", () => {
+    expect(applied(encoderRepetitionPenalty(2, [1, 2, 2]), [1, 1, -1, -1], [0])).toEqual([1, 2, -0.5, -1]);
+  });
+
+  it("bans what would complete a run of it", () => {
+    const source = [4, 5, 6, 4, 7];
+    expect(banned(encoderNoRepeatNgram(1, source), 9, [])).toEqual([4, 5, 6, 7]);
+    expect(banned(encoderNoRepeatNgram(2, source), 9, [0, 4])).toEqual([5, 7]);
+    expect(banned(encoderNoRepeatNgram(2, source), 9, [4, 0])).toEqual([]);
+    expect(banned(encoderNoRepeatNgram(3, source), 9, [5, 6])).toEqual([4]);
+    expect(banned(encoderNoRepeatNgram(3, source), 9, [6])).toEqual([]);
+    expect(banned(encoderNoRepeatNgram(9, source), 9, source)).toEqual([]);
   });
 });
 

@@ -4,7 +4,7 @@ import { TesseraError } from "../core/errors.js";
  * Changes the logits of the next token in place; −∞ bans a token.
  *
  * @param logits one for each token of the vocabulary
- * @param history all tokens before: the prompt and what was generated
+ * @param history all tokens before: the prompt, or the token that an encoder-decoder's target starts with, and what was generated
  */
 export type LogitsProcessor = (logits: Float32Array, history: readonly number[]) => void;
 
@@ -83,16 +83,31 @@ export function repetitionPenalty(penalty: number): LogitsProcessor {
   };
 }
 
+/** Multiplies positive and divides negative logits of the tokens of a source. @param penalty above 0; above 1 favours them */
+export function encoderRepetitionPenalty(penalty: number, source: readonly number[]): LogitsProcessor {
+  const favour = repetitionPenalty(1 / penalty);
+  return (logits) => favour(logits, source);
+}
+
 /** Bans tokens that would repeat a run of `n` tokens. Paulus et al. 2018. @param n above 0 */
 export function noRepeatNgram(n: number): LogitsProcessor {
-  return (logits, history) => {
-    const start = history.length - n + 1; // of the run that the next token completes
-    for (let i = 0; i < start; i++) {
-      let same = 0;
-      while (same < n - 1 && history[i + same] === history[start + same]) same++;
-      if (same === n - 1) ban(logits, history[i + same]!);
-    }
-  };
+  return (logits, history) => banRunsOf(history, n, logits, history);
+}
+
+/** Bans tokens that would repeat a run of `n` tokens of a source. Roller et al. 2021. @param n above 0 */
+export function encoderNoRepeatNgram(n: number, source: readonly number[]): LogitsProcessor {
+  return (logits, history) => banRunsOf(source, n, logits, history);
+}
+
+/** Bans what ends a run of `n` tokens of `text` that the history ends with but for its last token. */
+function banRunsOf(text: readonly number[], n: number, logits: Float32Array, history: readonly number[]): void {
+  const start = history.length - n + 1; // of the run that the next token completes
+  if (start < 0) return;
+  for (let i = 0; i + n <= text.length; i++) {
+    let same = 0;
+    while (same < n - 1 && text[i + same] === history[start + same]) same++;
+    if (same === n - 1) ban(logits, text[i + same]!);
+  }
 }
 
 /** Bans the last token of each sequence wherever the ones before it have just occurred. @param words sequences of tokens, none empty */
@@ -113,11 +128,11 @@ export function suppressTokens(ids: readonly number[]): LogitsProcessor {
   };
 }
 
-/** Bans tokens as the first one generated. @param promptLength tokens of the prompt */
-export function beginSuppressTokens(ids: readonly number[], promptLength: number): LogitsProcessor {
+/** Bans tokens as the one at `position` (0 is the first of the text, the prompt's counted). */
+export function beginSuppressTokens(ids: readonly number[], position: number): LogitsProcessor {
   const suppress = suppressTokens(ids);
   return (logits, history) => {
-    if (history.length === promptLength) suppress(logits, history);
+    if (history.length === position) suppress(logits, history);
   };
 }
 

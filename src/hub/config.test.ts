@@ -161,6 +161,13 @@ describe("generation_config.json", () => {
     });
   });
 
+  it("reads padding id -1 as none, and keeps it in the file", () => {
+    expect(parse({ pad_token_id: -1, eos_token_id: 2 })).toEqual({
+      config: { eos_token_id: 2 },
+      extra: { pad_token_id: -1 },
+    });
+  });
+
   it("names every value that makes no sense, all at once", () => {
     const bad: Record<string, unknown> = {
       max_new_tokens: 0,
@@ -181,7 +188,7 @@ describe("generation_config.json", () => {
       bad_words_ids: [1],
       suppress_tokens: [-1],
       eos_token_id: "2",
-      pad_token_id: -1,
+      pad_token_id: -2,
       bos_token_id: [1],
       diversity_penalty: -1,
       forced_eos_token_id: [1.5],

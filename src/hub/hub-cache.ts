@@ -4,7 +4,6 @@ import { copyFile, mkdir, readlink, rename, rm, stat, symlink } from "node:fs/pr
 import { dirname, join, relative, sep } from "node:path";
 import { writeFileAtomic } from "./atomic-write.js";
 import { isCommit } from "./hub-name.js";
-import { isObject, readJsonObject } from "./json-file.js";
 import { indexFileName, readWeightMap, singleFileName } from "./safetensors-checkpoint.js";
 
 /**

@@ -1,5 +1,24 @@
 // The registry: one line for each family.
+export * from "./bart.js";
+export * from "./bert.js";
+export * from "./bloom.js";
+export * from "./distilbert.js";
+export * from "./elmo.js";
 export * from "./feed-forward-lm.js";
+export { glm, glm4 } from "./glm.js";
+export * from "./glm-2022.js";
+export * from "./gpt-neo.js";
+export * from "./gpt-neox.js";
 export * from "./gpt2.js";
 export * from "./gpt3.js";
+export { type LlamaConfig, llama, llamaForCausalLm } from "./llama.js";
+export * from "./marian.js";
+export * from "./mistral.js";
+export * from "./opt.js";
+export * from "./qwen.js";
 export * from "./rnn-lm.js";
+export * from "./roberta.js";
+export * from "./seq2seq.js";
+export * from "./t5.js";
+export * from "./transformer.js";
+export * from "./ulmfit.js";

@@ -2,16 +2,18 @@ import type { ConfigReader } from "../core/config-reader.js";
 import { module } from "../core/module.js";
 import type { Tensor } from "../core/tensor.js";
 import { observe } from "../core/trace.js";
+import { type ActivationName, activationNames, activations } from "../nn/activations.js";
 import type { Context } from "../nn/context.js";
 import { embedToken } from "../nn/embed-token.js";
 import { layerNorm } from "../nn/layer-norm.js";
 import { conv1d, linear } from "../nn/linear.js";
 import { mergeHeads, splitHeads } from "../nn/multi-headed-attention.js";
+import { lastTokenPooling } from "../nn/pooling.js";
 import { learnedPositions } from "../nn/positions.js";
-import { gelu, relu, silu, tanh } from "../ops/activation.js";
-import { add } from "../ops/elementwise.js";
+import { add, cast, equal, not } from "../ops/elementwise.js";
 import { matmul } from "../ops/matmul.js";
 import { split } from "../ops/shape.js";
+import { type Labels, parseLabels } from "./labels.js";
 import { defineModel } from "./model.js";
 
 /** GPT-2: decoder-only, learned positions, pre-norm. Radford et al. 2019; parity with transformers' `GPT2LMHeadModel`. */
@@ -22,7 +24,7 @@ export interface Gpt2Config {
   readonly n_layer: number;
   readonly n_head: number;
   readonly n_inner: number | null;
-  readonly activation_function: keyof typeof activations;
+  readonly activation_function: ActivationName;
   readonly layer_norm_epsilon: number;
   readonly scale_attn_weights: boolean;
   readonly scale_attn_by_inverse_layer_idx: boolean;
@@ -30,17 +32,10 @@ export interface Gpt2Config {
   readonly embd_pdrop: number;
   readonly attn_pdrop: number;
   readonly resid_pdrop: number;
+  /** Of a classifier: what fills up shorter rows, and what it tells apart (default two labels). */
+  readonly pad_token_id?: number | null;
+  readonly labels?: Labels;
 }
-
-const activations = {
-  gelu_new: (x: Tensor) => gelu(x, "tanh"),
-  gelu_pytorch_tanh: (x: Tensor) => gelu(x, "tanh"),
-  gelu: (x: Tensor) => gelu(x),
-  relu,
-  silu,
-  swish: silu,
-  tanh,
-};
 
 function parse(c: ConfigReader): Gpt2Config {
   const size = { min: 1 };
@@ -52,9 +47,7 @@ function parse(c: ConfigReader): Gpt2Config {
     n_layer: c.int("n_layer", size),
     n_head: c.int("n_head", size),
     n_inner: c.int("n_inner", { min: 1, default: null }),
-    activation_function: c.oneOf("activation_function", Object.keys(activations) as (keyof typeof activations)[], {
-      default: "gelu_new",
-    }),
+    activation_function: c.oneOf("activation_function", activationNames, { default: "gelu_new" }),
     layer_norm_epsilon: c.number("layer_norm_epsilon", { above: 0, default: 1e-5 }),
     scale_attn_weights: c.bool("scale_attn_weights", { default: true }),
     scale_attn_by_inverse_layer_idx: c.bool("scale_attn_by_inverse_layer_idx", { default: false }),
@@ -62,6 +55,8 @@ function parse(c: ConfigReader): Gpt2Config {
     embd_pdrop: c.number("embd_pdrop", rate),
     attn_pdrop: c.number("attn_pdrop", rate),
     resid_pdrop: c.number("resid_pdrop", rate),
+    pad_token_id: c.int("pad_token_id", { min: 0, default: null }),
+    labels: parseLabels(c),
   };
   if (config.n_embd % config.n_head !== 0)
     c.problem(`n_embd ${config.n_embd} does not divide into n_head ${config.n_head}`);
@@ -144,11 +139,30 @@ export const gpt2LmHeadModel = (c: Gpt2Config) =>
     },
   );
 
+/** A label, or several, or a number, for the whole text, of the last token that is no padding: logits `[b, n]`. */
+export const gpt2ForSequenceClassification = (c: Gpt2Config) =>
+  module(
+    { transformer: gpt2Model(c), score: linear(c.n_embd, c.labels?.names.length ?? 2, { bias: false }) },
+    ({ transformer, score }, ids: Tensor, ctx: Context) => {
+      const { pad_token_id: pad = null } = c;
+      const mask = pad === null ? ctx.attentionMask : cast(not(equal(ids, pad)), "int64");
+      return { logits: score(lastTokenPooling(transformer(ids, ctx), mask)) };
+    },
+  );
+
 export const gpt2 = defineModel<Gpt2Config>({
   modelType: "gpt2",
   parse,
-  architectures: { GPT2LMHeadModel: { task: "causal-lm", build: gpt2LmHeadModel } },
-  facts: (c) => ({ vocabSize: c.vocab_size, contextLength: c.n_positions }),
+  architectures: {
+    GPT2LMHeadModel: { task: "causal-lm", build: gpt2LmHeadModel },
+    GPT2ForSequenceClassification: { task: "sequence-classification", build: gpt2ForSequenceClassification },
+  },
+  facts: (c) => ({
+    vocabSize: c.vocab_size,
+    contextLength: c.n_positions,
+    padding: c.pad_token_id ?? undefined,
+    labels: c.labels,
+  }),
   fresh: ({ vocabSize, contextLength, layers, heads, d, dropout }) => ({
     activation_function: "gelu_new",
     attn_pdrop: dropout,

@@ -19,21 +19,44 @@ export interface Gpt3Config {
   readonly n_embd: number;
   readonly n_layer: number;
   readonly n_head: number;
+  /** Size of a head; null: `n_embd / n_head`. */
+  readonly d_head: number | null;
   /** Tokens that a banded layer sees; the paper does not say how many. */
   readonly attention_window: number;
   readonly dropout: number;
 }
 
-/** The largest model of the paper, "GPT-3" (table 2.1): 175 billion parameters. */
-export const GPT3_175B: Gpt3Config = {
+/** A row of table 2.1; `d_head` is what the row prints. */
+const row = (n_layer: number, n_embd: number, n_head: number, d_head: number): Gpt3Config => ({
   vocab_size: 50257,
   n_positions: 2048,
-  n_embd: 12288,
-  n_layer: 96,
-  n_head: 96,
+  n_embd,
+  n_layer,
+  n_head,
+  d_head: d_head === n_embd / n_head ? null : d_head,
   attention_window: 256,
   dropout: 0,
+});
+
+/**
+ * The eight models of the paper, table 2.1, by their names there ("GPT-3 Small" …), as the table prints them: layers, size, heads, size of
+ * a head. Two of its rows do not multiply out, heads · head ≠ size: XL (24 · 128 = 3072, size 2048) and 13B (40 · 128 = 5120, size 5140).
+ * They are built all the same, their attention projects into heads · head elements and back. XL then has 1.52 billion parameters and not
+ * the printed 1.3; with 16 heads it has 1.31, so that its number of heads is most likely a misprint.
+ */
+export const gpt3Sizes = {
+  Small: row(12, 768, 12, 64),
+  Medium: row(24, 1024, 16, 64),
+  Large: row(24, 1536, 16, 96),
+  XL: row(24, 2048, 24, 128),
+  "2.7B": row(32, 2560, 32, 80),
+  "6.7B": row(32, 4096, 32, 128),
+  "13B": row(40, 5140, 40, 128),
+  "175B": row(96, 12288, 96, 128),
 };
+
+/** The largest model of the paper, "GPT-3": 175 billion parameters. */
+export const GPT3_175B: Gpt3Config = gpt3Sizes["175B"];
 
 /** TransformerBlockⁿ ∘ EmbedTokenWithPosition, and the embedding's transpose as head: `ids: [b, t]` → logits `[b, t, v]`. */
 export const gpt3LmHeadModel = ({
@@ -42,6 +65,7 @@ export const gpt3LmHeadModel = ({
   n_embd: d,
   n_layer,
   n_head: heads,
+  d_head,
   attention_window,
   dropout,
 }: Gpt3Config) =>
@@ -52,6 +76,7 @@ export const gpt3LmHeadModel = ({
         transformerBlock({
           d,
           heads,
+          headSize: d_head ?? d / heads,
           activation: gelu,
           norm: "pre",
           mask: i % 2 === 0 ? "causal" : { window: attention_window },
@@ -77,14 +102,16 @@ export const gpt3 = defineModel<Gpt3Config>({
       n_embd: c.int("n_embd", size),
       n_layer: c.int("n_layer", size),
       n_head: c.int("n_head", size),
+      d_head: c.int("d_head", { min: 1, default: null }),
       attention_window: c.int("attention_window", { min: 1, default: 256 }),
       dropout: c.number("dropout", { min: 0, max: 0.999, default: 0 }),
     };
-    if (config.n_embd % config.n_head !== 0)
+    if (config.d_head === null && config.n_embd % config.n_head !== 0)
       c.problem(`n_embd ${config.n_embd} does not divide into n_head ${config.n_head}`);
     return config;
   },
   architectures: { Gpt3LMHeadModel: { task: "causal-lm", build: gpt3LmHeadModel } },
+  presets: gpt3Sizes,
   facts: (c) => ({ vocabSize: c.vocab_size, contextLength: c.n_positions }),
   fresh: ({ vocabSize, contextLength, layers, heads, d, dropout }) => ({
     attention_window: Math.max(1, Math.floor(contextLength / 2)),

@@ -36,6 +36,7 @@ export const taskOutputs = {
     forward_logits: "[b, t, v], of the token after each",
     backward_logits: "[b, t, v], of the token before each",
   },
+  "blank-infilling": { logits: "[b, t, v]" },
   "pre-training": { prediction_logits: "[b, t, v]", seq_relationship_logits: "[b, 2]" },
   "sequence-classification": { logits: "[b, n]" },
   "token-classification": { logits: "[b, t, n]" },

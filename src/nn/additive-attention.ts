@@ -14,7 +14,9 @@ export interface AdditiveAttentionInputs {
   /** What is averaged, `[b, s, e]`. Default: the keys. */
   readonly values?: Tensor;
   /** Added to the scores, `[b, t, s]` or broadcast to it: a large negative number hides a key. Default: none. */
-  readonly bias?: Tensor;
+  readonly bias?: Tensor | undefined;
+  /** Applied to the projected keys `[b, s, a]`, to keep them from one call to the next. Default: nothing. */
+  readonly onKeys?: (keys: Tensor) => Tensor;
 }
 
 /**
@@ -31,10 +33,15 @@ export function additiveAttention(d: number, dAttention: number, dKey = d) {
   const projection = (nIn: number, nOut: number) => linear(nIn, nOut, { bias: false, std: 1 / Math.sqrt(nIn) });
   return module(
     { Wq: projection(d, dAttention), Wk: projection(dKey, dAttention), v: projection(dAttention, 1) },
-    ({ Wq, Wk, v }, q: Tensor, k: Tensor, { values = k, bias }: AdditiveAttentionInputs = {}) => {
+    (
+      { Wq, Wk, v },
+      q: Tensor,
+      k: Tensor,
+      { values = k, bias, onKeys = (keys) => keys }: AdditiveAttentionInputs = {},
+    ) => {
       const [b, t] = q.shape as [Dim, Dim, number];
       const s = k.shape[1]!;
-      const sums = tanh(add(expandDims(Wq(q), 2), expandDims(Wk(k), 1))); // [b, t, s, a]
+      const sums = tanh(add(expandDims(Wq(q), 2), expandDims(onKeys(Wk(k)), 1))); // [b, t, s, a]
       const scores = reshape(v(sums), [b, t, s]);
       const weights = observe("attention_weights", softmax(bias ? add(scores, bias) : scores));
       return { context: matmul(weights, values), weights };

@@ -3,7 +3,7 @@ import { TesseraError } from "../core/errors.js";
 import type { Tensor } from "../core/tensor.js";
 import { type AttentionOptions, attention, MASKED } from "../ops/attention.js";
 import { full, range } from "../ops/constant.js";
-import { add, equal, mul, where } from "../ops/elementwise.js";
+import { add, and, equal, less, lessOrEqual, mul, where } from "../ops/elementwise.js";
 import { dropoutMask } from "../ops/random.js";
 import { reshape } from "../ops/shape.js";
 
@@ -17,6 +17,8 @@ export interface Context {
   readonly training: boolean;
   /** Position of each token of the input, int64 `[b, t]`, or `[1, t]` where all rows agree. */
   readonly positions: Tensor;
+  /** GLM's second position: 0 in the text, the place within a blank in what fills it, int64 `[b, t]`; undefined: there are no blanks. */
+  readonly blockPositions?: Tensor | undefined;
   /** Position of each key that {@link attend} goes over, int64 `[1, s]`: for biases of a distance. */
   readonly keyPositions: Tensor;
   /** Which part of its row each token belongs to (BERT's token types), int64 `[b, t]`; undefined: all to the first. */
@@ -46,13 +48,14 @@ export interface Context {
   scored(x: Tensor): Tensor;
   /**
    * Memory from one call to the next: recurrent states, the last tokens of an n-gram model. `advance` gets the state before
-   * (zeros at the start of a text) and returns its result and the state after, of the same type.
+   * and returns its result and the state after, of the same type.
    *
-   * @param state its type; the batch axis first
+   * @param state its type, the batch axis first, and what it is at the start of a text: `initial`, computed from nothing but the
+   *   encoder's result, else zeros
    */
   carry<R>(
     name: string,
-    state: { readonly shape: Shape; readonly dtype?: Tensor["dtype"] },
+    state: { readonly shape: Shape; readonly dtype?: Tensor["dtype"]; readonly initial?: Tensor },
     advance: (before: Tensor) => readonly [result: R, after: Tensor],
   ): R;
 }
@@ -70,6 +73,10 @@ export interface SequenceContextOptions {
   readonly segments?: Tensor | undefined;
   /** int64 `[b, t]`. Default `0 … t − 1` in every row. */
   readonly positions?: Tensor | undefined;
+  /** See {@link Context.blockPositions}. */
+  readonly blockPositions?: Tensor | undefined;
+  /** Tokens at the start of a row that causal attention sees from everywhere (a prefix LM; GLM's Part A): int64 `[b]`. */
+  readonly prefixLength?: Tensor | undefined;
   /** int32 `[2]`, fresh for every step: dropout acts and draws from it. Default: no dropout. */
   readonly dropoutKey?: Tensor | undefined;
 }
@@ -82,6 +89,8 @@ export function sequenceContext({
   memoryMask,
   segments,
   positions,
+  blockPositions,
+  prefixLength,
   dropoutKey,
 }: SequenceContextOptions): Context {
   let sites = 0;
@@ -90,11 +99,16 @@ export function sequenceContext({
   return {
     training: dropoutKey !== undefined,
     positions: positions ?? inOrder,
+    blockPositions,
     keyPositions: inOrder,
     segments,
     attentionMask,
     memoryMask,
-    attend: (q, k, v, options = {}) => attention(q, k, v, { ...options, bias: plus(padding, options.bias) }),
+    attend(q, k, v, options = {}) {
+      const open = prefixLength !== undefined && options.mask === "causal";
+      const bias = plus(open ? plus(padding, prefixBias(prefixLength, length)) : padding, options.bias);
+      return attention(q, k, v, { ...options, mask: open ? "none" : options.mask, bias });
+    },
     attendTo: (q, k, v, options = {}) => attention(q, k, v, { ...options, bias: plus(memoryPadding, options.bias) }),
     once: (_, x) => x,
     dropout(x, rate) {
@@ -104,7 +118,7 @@ export function sequenceContext({
       return mul(x, dropoutMask(dropoutKey, x.shape as readonly number[], rate, sites++));
     },
     scored: (x) => x,
-    carry: (_, { shape, dtype = "float32" }, advance) => advance(full(shape, 0, dtype))[0],
+    carry: (_, { shape, dtype = "float32", initial = full(shape, 0, dtype) }, advance) => advance(initial)[0],
   };
 }
 
@@ -112,6 +126,13 @@ export function sequenceContext({
 export function paddingBias(mask: Tensor): Tensor {
   const [b, s] = mask.shape as [Dim, Dim];
   return where(equal(reshape(mask, [b, 1, 1, s]), 0), MASKED, 0);
+}
+
+/** The bias that hides later tokens, but none of a row's first ones. `prefix: [b]` int64 → `[b, 1, t, t]`. */
+function prefixBias(prefix: Tensor, length: Dim): Tensor {
+  const [query, key] = [reshape(range(length), [1, 1, length, 1]), reshape(range(length), [1, 1, 1, length])];
+  const behind = lessOrEqual(reshape(prefix, [prefix.shape[0]!, 1, 1, 1]), key);
+  return where(and(behind, less(query, key)), MASKED, 0);
 }
 
 const plus = (a: Tensor | undefined, b: Tensor | undefined) => (a && b ? add(a, b) : (a ?? b));

@@ -1,6 +1,6 @@
 import { type Module, module } from "../core/module.js";
 import type { Tensor } from "../core/tensor.js";
-import { add } from "../ops/elementwise.js";
+import { add, mul } from "../ops/elementwise.js";
 import type { Context } from "./context.js";
 import { embedToken } from "./embed-token.js";
 import { learnedPositions, sinusoidalPositions } from "./positions.js";
@@ -14,15 +14,23 @@ type PositionModule = Module<any, [positions: Tensor], Tensor>;
  *
  * @param length positions it knows
  * @param positions `"sinusoidal"`: fixed, the 2017 Transformer; `"learned"`: GPT-2 and GPT-3. Default `"sinusoidal"`
+ * @param scale factor of the tokens' vectors: `√d` in the 2017 Transformer (section 3.4). Default 1
+ * @param std standard deviation of the initial vectors. Default 0.02
  */
 export function embedTokenWithPosition(
   vocab: number,
   d: number,
   length: number,
-  { positions = "sinusoidal" }: { readonly positions?: "sinusoidal" | "learned" } = {},
+  {
+    positions = "sinusoidal",
+    scale = 1,
+    std = 0.02,
+  }: { readonly positions?: "sinusoidal" | "learned"; readonly scale?: number; readonly std?: number } = {},
 ) {
-  const wpe: PositionModule = positions === "learned" ? learnedPositions(length, d) : sinusoidalPositions(length, d);
-  return module({ wte: embedToken(vocab, d), wpe }, ({ wte, wpe }, ids: Tensor, ctx: Context) =>
-    add(wte(ids), wpe(ctx.positions)),
-  );
+  const wpe: PositionModule =
+    positions === "learned" ? learnedPositions(length, d, { std }) : sinusoidalPositions(length, d);
+  return module({ wte: embedToken(vocab, d, { std }), wpe }, ({ wte, wpe }, ids: Tensor, ctx: Context) => {
+    const x = wte(ids); // [b, t, d]
+    return add(scale === 1 ? x : mul(x, scale), wpe(ctx.positions));
+  });
 }

@@ -8,7 +8,14 @@ import { gather } from "../ops/gather.js";
  * @param vocab number of tokens
  * @param d size of a vector
  * @param std standard deviation of the initial vectors. Default 0.02
+ * @param padding a token whose vector no text changes, as torch's `padding_idx`. Default none
  */
-export function embedToken(vocab: number, d: number, { std = 0.02 }: { readonly std?: number } = {}) {
-  return module({ weight: param([vocab, d], { normal: std }) }, ({ weight }, ids: Tensor) => gather(weight, ids));
+export function embedToken(
+  vocab: number,
+  d: number,
+  { std = 0.02, padding }: { readonly std?: number; readonly padding?: number | undefined } = {},
+) {
+  return module({ weight: param([vocab, d], { normal: std }) }, ({ weight }, ids: Tensor) =>
+    gather(weight, ids, { frozenRow: padding }),
+  );
 }

@@ -7,13 +7,27 @@ import { linear } from "./linear.js";
 /** A function of one tensor, element by element. */
 export type Activation = (x: Tensor) => Tensor;
 
+/** How a feed-forward's projections are made. */
+interface FeedForwardOptions<Names> {
+  /** Add learned biases. */
+  readonly bias?: boolean;
+  /** Standard deviation of the initial weights: of all, or of those into the inner vectors and those out of them. Default 0.02. */
+  readonly std?: number | readonly [inner: number, output: number];
+  /** Names of the projections on disk. */
+  readonly names?: Names;
+}
+
+const both = (std: number | readonly [number, number]) => (typeof std === "number" ? ([std, std] as const) : std);
+const unchanged = (x: Tensor) => x;
+
 /**
  * FeedForward: `W₂ max(W₁ x + b₁, 0) + b₂` at each position. Vaswani et al. 2017, section 3.3. `[..., d]` → `[..., d]`.
+ * Called with its input and, if need be, a function that is applied to the inner vectors, such as dropout.
  *
  * @param d model size
  * @param dFf inner size, usually 4d
  * @param activation default ReLU; GELU in GPT-2 and BERT
- * @param names of the two projections on disk. Default torch's `linear1`, `linear2`
+ * @param options biases by default; names by default torch's `linear1`, `linear2`
  */
 export function feedForward(
   d: number,
@@ -21,20 +35,23 @@ export function feedForward(
   activation: Activation = relu,
   {
     bias = true,
+    std = 0.02,
     names: [up, down] = ["linear1", "linear2"],
-  }: { readonly bias?: boolean; readonly names?: readonly [string, string] } = {},
+  }: FeedForwardOptions<readonly [inner: string, output: string]> = {},
 ) {
+  const [stdUp, stdDown] = both(std);
   return module(
-    { [up]: linear(d, dFf, { bias }), [down]: linear(dFf, d, { bias }) },
-    (self, x: Tensor): Tensor => self[down]!(activation(self[up]!(x))),
+    { [up]: linear(d, dFf, { bias, std: stdUp }), [down]: linear(dFf, d, { bias, std: stdDown }) },
+    (self, x: Tensor, onInner: Activation = unchanged): Tensor => self[down]!(onInner(activation(self[up]!(x)))),
   );
 }
 
 /**
  * Gated feed-forward: `W_down (act(W_gate x) ⊙ W_up x)`; with SiLU this is SwiGLU. Shazeer 2020. `[..., d]` → `[..., d]`.
+ * Called as {@link feedForward} is.
  *
  * @param activation of the gate. Default SiLU
- * @param names of the gate, up and down projections on disk. Default LLaMA's
+ * @param options no biases by default; names of the gate, up and down projections by default LLaMA's
  */
 export function gatedFeedForward(
   d: number,
@@ -42,9 +59,19 @@ export function gatedFeedForward(
   activation: Activation = silu,
   {
     bias = false,
+    std = 0.02,
     names: [gate, up, down] = ["gate_proj", "up_proj", "down_proj"],
-  }: { readonly bias?: boolean; readonly names?: readonly [string, string, string] } = {},
+  }: FeedForwardOptions<readonly [gate: string, up: string, down: string]> = {},
 ) {
-  const spec = { [gate]: linear(d, dFf, { bias }), [up]: linear(d, dFf, { bias }), [down]: linear(dFf, d, { bias }) };
-  return module(spec, (self, x: Tensor): Tensor => self[down]!(mul(activation(self[gate]!(x)), self[up]!(x))));
+  const [stdUp, stdDown] = both(std);
+  const spec = {
+    [gate]: linear(d, dFf, { bias, std: stdUp }),
+    [up]: linear(d, dFf, { bias, std: stdUp }),
+    [down]: linear(dFf, d, { bias, std: stdDown }),
+  };
+  return module(
+    spec,
+    (self, x: Tensor, onInner: Activation = unchanged): Tensor =>
+      self[down]!(onInner(mul(activation(self[gate]!(x)), self[up]!(x)))),
+  );
 }

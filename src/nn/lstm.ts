@@ -1,6 +1,7 @@
 import { type Param, param } from "../core/module.js";
+import type { Tensor } from "../core/tensor.js";
 import { sigmoid, tanh } from "../ops/activation.js";
-import { add, mul } from "../ops/elementwise.js";
+import { add, maximum, minimum, mul } from "../ops/elementwise.js";
 import { matmul } from "../ops/matmul.js";
 import { split } from "../ops/shape.js";
 import { type RnnCell, type RnnCellSizes, rnnParameters } from "./rnn-cell.js";
@@ -14,13 +15,18 @@ export type LstmSpec = ReturnType<typeof rnnParameters> & { readonly weight_hr: 
  * Parameters as torch's `LSTM`, rows in the order i, f, g, o.
  *
  * @param sizes.projection size of `h` when it is projected down, `h_i = W_hr (o ⊙ tanh(c_i))` (Sak et al. 2014; ELMo). Default: no projection
+ * @param sizes.clip bounds of `c_i` and of the projected `h_i`, which are cut to ±`cell` and ±`projection` (ELMo). Default: none
  * @example sequenceRnn(lstm({ input: 64, hidden: 128 }), { layers: 2 })
  */
 export function lstm({
   input,
   hidden,
   projection,
-}: RnnCellSizes & { readonly projection?: number }): RnnCell<LstmSpec> {
+  clip = {},
+}: RnnCellSizes & {
+  readonly projection?: number;
+  readonly clip?: { readonly cell?: number | undefined; readonly projection?: number | undefined };
+}): RnnCell<LstmSpec> {
   const output = projection ?? hidden;
   return {
     input,
@@ -32,9 +38,12 @@ export function lstm({
     project: (p, x) => add(matmul(x, p.weight_ih, { transB: true }), add(p.bias_ih, p.bias_hh)),
     step: (p, [h, c], x) => {
       const [i, f, g, o] = split(add(x, matmul(h!, p.weight_hh, { transB: true })), 4); // 4 × [b, h]
-      const next = add(mul(sigmoid(f!), c!), mul(sigmoid(i!), tanh(g!)));
+      const next = clipped(add(mul(sigmoid(f!), c!), mul(sigmoid(i!), tanh(g!))), clip.cell);
       const y = mul(sigmoid(o!), tanh(next));
-      return [p.weight_hr ? matmul(y, p.weight_hr, { transB: true }) : y, next];
+      return [p.weight_hr ? clipped(matmul(y, p.weight_hr, { transB: true }), clip.projection) : y, next];
     },
   };
 }
+
+const clipped = (x: Tensor, bound: number | undefined) =>
+  bound === undefined ? x : minimum(maximum(x, -bound), bound);

@@ -33,8 +33,8 @@ export interface MultiHeadedAttentionOptions {
   readonly queryKeyNorms?: Readonly<Record<"query" | "key", readonly [name: string, norm: Projection]>>;
   /** Applied to queries and keys `[b, t, h, d]` before the scores: rotary positions. */
   readonly onQueryKey?: (x: Tensor, ctx: Context) => Tensor;
-  /** Standard deviation of the initial weights. Default 0.02. */
-  readonly std?: number;
+  /** Standard deviation of the initial weights, of all or of each projection (packed and fused ones: the query's). Default 0.02. */
+  readonly std?: number | Readonly<Record<"query" | "key" | "value" | "output", number>>;
   /**
    * Names of the projections on disk: one each for query, key, value and output (default LLaMA's and OPT's); or `"packed"`,
    * torch's `MultiheadAttention`: `in_proj_weight`, `in_proj_bias` for the three at once, and `out_proj`; or one `fused` projection
@@ -94,6 +94,7 @@ export function multiHeadedAttention(options: MultiHeadedAttentionOptions): Atte
   } = options;
   const { onQueryKey = (x) => x, queryKeyNorms: norms, names = ["q_proj", "k_proj", "v_proj", "out_proj"] } = options;
   const { bias = true } = options;
+  const stds = typeof std === "number" ? { query: std, key: std, value: std, output: std } : std;
   const has = typeof bias === "boolean" ? { query: bias, key: bias, value: bias, output: bias } : bias;
   if (!Number.isInteger(headSize))
     throw new TesseraError("argument", `multiHeadedAttention: d ${d} does not divide into ${heads} heads`);
@@ -134,9 +135,9 @@ export function multiHeadedAttention(options: MultiHeadedAttentionOptions): Atte
         "multiHeadedAttention: packed projections have all biases or none, and no norms",
       );
     const spec = {
-      in_proj_weight: param([rows, d], { normal: std }),
+      in_proj_weight: param([rows, d], { normal: stds.query }),
       in_proj_bias: bias ? param([rows], "zeros") : undefined,
-      out_proj: linear(inner, d, { bias, std }),
+      out_proj: linear(inner, d, { bias, std: stds.output }),
     };
     return module(spec, (m, y: Tensor, x: Tensor, ctx: Context, args: AttentionArguments = {}): Tensor => {
       const project = (input: Tensor, from: number, to: number) => {
@@ -159,8 +160,8 @@ export function multiHeadedAttention(options: MultiHeadedAttentionOptions): Atte
         "multiHeadedAttention: a fused projection has as many keys as queries, and one bias",
       );
     const spec: Record<string, Projection> = {
-      [names.fused]: linear(d, 3 * inner, { bias: has.query, std }),
-      [names.output]: linear(inner, d, { bias: has.output, std }),
+      [names.fused]: linear(d, 3 * inner, { bias: has.query, std: stds.query }),
+      [names.output]: linear(inner, d, { bias: has.output, std: stds.output }),
       ...normSpec,
     };
     return module(spec, (m, y: Tensor, x: Tensor, ctx: Context, args: AttentionArguments = {}): Tensor => {
@@ -171,10 +172,10 @@ export function multiHeadedAttention(options: MultiHeadedAttentionOptions): Atte
   }
   const [query, key, value, output] = names;
   const spec: Record<string, Projection> = {
-    [query]: linear(d, inner, { bias: has.query, std }),
-    [key]: linear(d, innerKeyValue, { bias: has.key, std }),
-    [value]: linear(d, innerKeyValue, { bias: has.value, std }),
-    [output]: linear(inner, d, { bias: has.output, std }),
+    [query]: linear(d, inner, { bias: has.query, std: stds.query }),
+    [key]: linear(d, innerKeyValue, { bias: has.key, std: stds.key }),
+    [value]: linear(d, innerKeyValue, { bias: has.value, std: stds.value }),
+    [output]: linear(inner, d, { bias: has.output, std: stds.output }),
     ...normSpec,
   };
   return module(spec, (m, y: Tensor, x: Tensor, ctx: Context, args: AttentionArguments = {}): Tensor => {

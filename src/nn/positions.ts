@@ -3,8 +3,9 @@ import { TesseraError } from "../core/errors.js";
 import { module, param } from "../core/module.js";
 import type { Tensor } from "../core/tensor.js";
 import { constant, range } from "../ops/constant.js";
-import { abs, add, cast, less, log, maximum, minimum, mul, neg, sub, where } from "../ops/elementwise.js";
+import { abs, add, cast, less, lessOrEqual, maximum, minimum, mul, neg, sub } from "../ops/elementwise.js";
 import { gather } from "../ops/gather.js";
+import { matmul } from "../ops/matmul.js";
 import { expandDims, reshape, transpose } from "../ops/shape.js";
 
 /** Sizes of sines and cosines: `θ_j = base^{−2j/d}`, one for each pair of elements. */
@@ -49,6 +50,15 @@ export function learnedPositions(
   return module({ weight: param([length + offset, d], { normal: std }) }, ({ weight }, positions: Tensor) =>
     gather(weight, offset === 0 ? positions : add(positions, offset)),
   );
+}
+
+/**
+ * Positions counted over tokens alone, `Σ_{j≤i} mask_j − 1`, and −1 for padding. OPT. `mask: [b, t]` int64, 1 for tokens → int64 `[b, t]`.
+ */
+export function tokenPositions(mask: Tensor): Tensor {
+  const t = mask.shape[1]!;
+  const upTo = cast(lessOrEqual(reshape(range(t), [t, 1]), reshape(range(t), [1, t])), "float32"); // [t, t]
+  return sub(mul(cast(matmul(cast(mask, "float32"), upTo), "int64"), mask), 1);
 }
 
 /** Cosines and sines of rotary positions, each `[length, r/2]`. */
@@ -105,49 +115,61 @@ export function alibiBias(heads: number, keyPositions: Tensor): Tensor {
   return mul(reshape(cast(keyPositions, "float32"), [b, 1, 1, s]), constant(alibiSlopes(heads), [1, heads, 1, 1]));
 }
 
+/** How T5's relative positions are cut into buckets. */
+export interface RelativeBucketOptions {
+  /** Number of buckets, of both directions together. Default 32. */
+  readonly buckets?: number;
+  /** Distance from which on all share one bucket. Default 128. */
+  readonly maxDistance?: number;
+  /** Whether keys after the query have buckets of their own (encoders) or the first one (decoders). */
+  readonly bidirectional: boolean;
+}
+
 /**
  * T5's bucket of a relative position (key − query): exact for small distances, logarithmic up to `maxDistance`, one for all beyond.
  * Raffel et al. 2020, section 2.1. `relative: [...]` int64 → int64 in 0 … buckets − 1.
  */
 export function relativeBuckets(
   relative: Tensor,
-  {
-    buckets = 32,
-    maxDistance = 128,
-    bidirectional,
-  }: { readonly buckets?: number; readonly maxDistance?: number; readonly bidirectional: boolean },
+  { buckets = 32, maxDistance = 128, bidirectional }: RelativeBucketOptions,
 ): Tensor {
-  const count = bidirectional ? buckets / 2 : buckets;
+  const count = bidirectional ? Math.floor(buckets / 2) : buckets;
   const exact = Math.floor(count / 2);
+  if (exact < 1 || maxDistance <= exact)
+    throw new TesseraError(
+      "argument",
+      `relativeBuckets: ${buckets} buckets do not reach from 0 to a distance of ${maxDistance} (${exact} of one each)`,
+    );
+  // Tabulated, so that every bucket's border is where single precision, in this order, puts it in the original.
+  const f = Math.fround;
+  const bucketAt = (distance: number) => {
+    if (distance < exact) return distance;
+    const share = f(f(Math.log(f(distance / exact))) / f(Math.log(maxDistance / exact)));
+    return Math.min(exact + Math.trunc(f(share * (count - exact))), count - 1);
+  };
+  const table = constant(
+    Array.from({ length: maxDistance + 1 }, (_, distance) => bucketAt(distance)),
+    [maxDistance + 1],
+    "int64",
+  );
   const distance = bidirectional ? abs(relative) : maximum(neg(relative), 0);
-  const ratio = mul(
-    log(mul(cast(maximum(distance, 1), "float32"), 1 / exact)),
-    (count - exact) / Math.log(maxDistance / exact),
-  );
-  const far = minimum(add(cast(ratio, "int64"), exact), count - 1);
-  const bucket = where(less(distance, exact), distance, far);
-  return bidirectional ? add(bucket, where(less(0, relative), full64(count), full64(0))) : bucket;
+  const bucket = gather(table, minimum(distance, maxDistance));
+  return bidirectional ? add(bucket, mul(cast(less(0, relative), "int64"), count)) : bucket;
 }
 
-const full64 = (value: number) => constant([value], [], "int64");
-
-/** T5's learned bias of each bucket and head. `relative: [t, s]` int64 → `[1, h, t, s]`. */
-export function relativePositionBias(
-  heads: number,
-  options: {
-    readonly buckets?: number;
-    readonly maxDistance?: number;
-    readonly bidirectional: boolean;
-    readonly std?: number;
-  },
-) {
+/**
+ * T5's learned bias of each bucket and head, for queries and keys at given positions. Raffel et al. 2020, section 2.1.
+ * `positions: [b, t]`, `keyPositions: [1, s]` int64 → `[b, h, t, s]`.
+ *
+ * @param std standard deviation of the initial biases. Default 0.02
+ */
+export function relativePositionBias(heads: number, options: RelativeBucketOptions & { readonly std?: number }) {
   const { buckets = 32, std = 0.02 } = options;
-  return module({ weight: param([buckets, heads], { normal: std }) }, ({ weight }, relative: Tensor) =>
-    expandDims(transpose(gather(weight, relativeBuckets(relative, options)), [2, 0, 1]), 0),
+  return module(
+    { weight: param([buckets, heads], { normal: std }) },
+    ({ weight }, positions: Tensor, keyPositions: Tensor) => {
+      const relative = sub(expandDims(keyPositions, 1), expandDims(positions, 2)); // [b, t, s]
+      return transpose(gather(weight, relativeBuckets(relative, options)), [0, 3, 1, 2]);
+    },
   );
-}
-
-/** Key position minus query position for sequences that start together: int64 `[t, s]`. */
-export function relativePositions(t: Dim, s: Dim = t): Tensor {
-  return sub(reshape(range(s), [1, s]), reshape(range(t), [t, 1]));
 }

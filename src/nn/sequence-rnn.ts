@@ -3,6 +3,7 @@ import { TesseraError } from "../core/errors.js";
 import { module } from "../core/module.js";
 import type { Tensor } from "../core/tensor.js";
 import { full } from "../ops/constant.js";
+import { equal, not, where } from "../ops/elementwise.js";
 import { scan } from "../ops/recurrent.js";
 import { concat, reshape, split, transpose } from "../ops/shape.js";
 import type { Context } from "./context.js";
@@ -20,6 +21,7 @@ export interface SequenceRnnOptions {
 
 /**
  * SequenceRNN: `h_i = RNN(h_{i−1}, x_i)` over a sequence, from `h_0 = 0` or, when decoding, from where the last call ended.
+ * Padding leaves the state as it is, so that it changes no other output and the last output is that of the last token.
  * Parameters are those of torch's `RNN`, `LSTM` and `GRU`: `weight_ih_l0`, `weight_hh_l0`, …, `weight_ih_l0_reverse`.
  * `x: [b, t, d]` → `[b, t, h]`, with `h` the cell's output size, twice that when bidirectional.
  *
@@ -45,6 +47,7 @@ export function sequenceRnn(
 
   return module(spec, (self, x: Tensor, ctx: Context): Tensor => {
     const [b] = x.shape as [Dim, Dim, number];
+    const tokens = ctx.attentionMask && tokensOf(ctx.attentionMask);
     let y = transpose(x, [1, 0, 2]); // [t, b, d]: the loop's elements lie together
     for (let layer = 0; layer < layers; layer++) {
       const elements = layer === 0 ? y : ctx.dropout(y, dropout);
@@ -52,7 +55,7 @@ export function sequenceRnn(
         const parameters = Object.fromEntries(
           declared[layer]!.map(([name]) => [name, self[`${name}_l${layer}${direction}`]]),
         );
-        return runCell(cell, parameters, elements, before, direction !== "");
+        return runCell(cell, parameters, elements, before, { reverse: direction !== "", tokens });
       };
       const state = { shape: [b, cell.states.reduce((sum, size) => sum + size, 0)], dtype: x.dtype };
       y = bidirectional
@@ -68,24 +71,49 @@ export function bidirectionalSequenceRnn(cell: RnnCell, options: Omit<SequenceRn
   return sequenceRnn(cell, { ...options, bidirectional: true });
 }
 
-/** A cell over `x: [t, b, d]` → its outputs `[t, b, h]`, and its states after the last element, side by side as `before` has them. */
-function runCell(
+/** How {@link runCell} runs. */
+export interface RunCellOptions {
+  /** From the last element to the first. Default false. */
+  readonly reverse?: boolean;
+  /** Which elements are tokens; the others leave the state as it is. From {@link tokensOf}. Default: all. */
+  readonly tokens?: Tensor | undefined;
+}
+
+/** Which elements are tokens, as a loop over time reads it. `mask: [b, t]` int64, 1 for tokens, 0 for padding → `[t, b, 1]` bool. */
+export function tokensOf(mask: Tensor): Tensor {
+  const [b, t] = mask.shape as [Dim, Dim];
+  return not(equal(reshape(transpose(mask, [1, 0]), [t, b, 1]), 0));
+}
+
+/**
+ * One cell over a sequence, for layers of other forms than {@link sequenceRnn}'s. `x: [t, b, d]`, time first → its outputs
+ * `[t, b, h]`, and its states after the last element, side by side as `before: [b, states]` has them.
+ */
+export function runCell(
   cell: RnnCell,
   parameters: Readonly<Record<string, Tensor | undefined>>,
   x: Tensor,
   before: Tensor,
-  reverse: boolean,
+  { reverse = false, tokens }: RunCellOptions = {},
 ): readonly [Tensor, Tensor] {
   const projected = cell.project(parameters, x); // [t, b, n]
+  const xs = tokens ? [projected, tokens] : [projected];
+  const step = (states: readonly Tensor[], [element, isToken]: readonly Tensor[]) => {
+    const after = cell.step(parameters, states, element!);
+    return isToken ? after.map((s, i) => where(isToken, s, states[i]!)) : after;
+  };
   const states = split(before, cell.states);
   if (x.shape[0] === 1) {
-    const after = cell.step(parameters, states, reshape(projected, projected.shape.slice(1)));
-    return [reshape(after[0], [1, ...after[0].shape]), concat(after)];
+    const after = step(
+      states,
+      xs.map((x) => reshape(x, x.shape.slice(1))),
+    );
+    return [reshape(after[0]!, [1, ...after[0]!.shape]), concat(after)];
   }
-  const step = (states: readonly Tensor[], [element]: readonly Tensor[]) => {
-    const carries = cell.step(parameters, states, element!);
-    return { carries, ys: [carries[0]] };
+  const body = (states: readonly Tensor[], elements: readonly Tensor[]) => {
+    const carries = step(states, elements);
+    return { carries, ys: [carries[0]!] };
   };
-  const { carries, ys } = scan(step, states, [projected], { axis: 0, reverse });
+  const { carries, ys } = scan(body, states, xs, { axis: 0, reverse });
   return [ys[0]!, concat(carries)];
 }

@@ -5,12 +5,23 @@ import { bind, type OnnxEmitter, type Primitive } from "../core/primitive.js";
 import type { Aval, Tensor } from "../core/tensor.js";
 import { isObserved, observe } from "../core/trace.js";
 import { range } from "./constant.js";
-import { add, and, less, lessOrEqual, sub, where } from "./elementwise.js";
+import { add, and, less, lessOrEqual, maximum, sub, where } from "./elementwise.js";
 import { matmul } from "./matmul.js";
 import { broadcastTo, concat, reshape, slice, split, transpose } from "./shape.js";
 
 /** Which keys a query may see: all; those not after it; or, banded, those not after it and fewer than `window` tokens back. */
-export type AttentionMask = "none" | "causal" | { readonly window: number };
+export type AttentionMask = "none" | "causal" | Band;
+
+/** A band of keys. */
+export interface Band {
+  /** Tokens that a query sees, its own included. */
+  readonly window: number;
+  /**
+   * How a query that sees nothing, such as padding behind its window, shares out its weight: among all keys, or among those that only one
+   * of band and padding hides (GPT-Neo, which masks twice). Default `"all"`.
+   */
+  readonly unseen?: "all" | "hidden once";
+}
 
 /** How queries attend to keys. */
 export interface AttentionOptions {
@@ -154,12 +165,11 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
     );
   const heads = q.shape[2]!;
   const inBlocks = mask === "causal" && !bias && !onWeights && !isObserved() ? blocksOf(q.shape[1]!, k.shape[1]!) : 1;
-  const masked =
-    mask === "none"
-      ? bias
-      : bias
-        ? add(bias, maskBias(mask, q.shape[1]!, k.shape[1]!))
-        : maskBias(mask, q.shape[1]!, k.shape[1]!);
+  const hidden = mask === "none" ? undefined : maskBias(mask, q.shape[1]!, k.shape[1]!);
+  const both = bias && hidden && add(bias, hidden);
+  const once = typeof mask === "object" && mask.unseen === "hidden once";
+  // No less than MASKED: a query that sees nothing, such as padding behind its window, has equal weights for all keys, as in the originals.
+  const masked = both ? (once ? both : maximum(both, MASKED)) : (bias ?? hidden);
   const [qs, ks, vs] = [q, repeatHeads(k, heads), repeatHeads(v, heads)].map((x) => transpose(x, [0, 2, 1, 3])); // [b, h, ·, d]
   const y =
     inBlocks > 1 ? attendInBlocks(qs!, ks!, vs!, scale, inBlocks) : attend(qs!, ks!, vs!, masked, scale, onWeights);

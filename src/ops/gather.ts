@@ -10,7 +10,7 @@ function indices(x: Aval): void {
     throw new TesseraError("dtype", `indices must be integers, got ${x.dtype}`);
 }
 
-const gatherOp: Primitive<2> = {
+const gatherOp: Primitive<2, { frozenRow: number | undefined }> = {
   name: "gather",
   shape: ([table, ids]) => {
     indices(ids);
@@ -18,12 +18,24 @@ const gatherOp: Primitive<2> = {
     return { dtype: table.dtype, shape: [...ids.shape, ...table.shape.slice(1)] };
   },
   emit: (onnx, inputs) => onnx.node("Gather", inputs, { axis: 0 }),
-  vjp: (o, { inputs: [table, ids], ct }) => [o.scatterAdd(ids, ct, table.shape[0]!), null],
+  vjp: (o, { inputs: [table, ids], ct, attrs: { frozenRow } }) => {
+    const each = [...ids.shape, ...table.shape.slice(1).map(() => 1)];
+    const felt = frozenRow === undefined ? ct : o.where(o.equal(o.reshape(ids, each), frozenRow), 0, ct);
+    return [o.scatterAdd(ids, felt, table.shape[0]!), null];
+  },
 };
 
-/** Rows of a table. `table: [n, ...]`, `ids: [...]` integers in 0 … n − 1 → `[...ids, ...row]`. */
-export function gather(table: Tensor, ids: Tensor): Tensor {
-  return bind(gatherOp, [table, ids], {});
+/**
+ * Rows of a table. `table: [n, ...]`, `ids: [...]` integers in 0 … n − 1 → `[...ids, ...row]`.
+ *
+ * @param frozenRow a row that gets no gradient. Default none
+ */
+export function gather(
+  table: Tensor,
+  ids: Tensor,
+  { frozenRow }: { readonly frozenRow?: number | undefined } = {},
+): Tensor {
+  return bind(gatherOp, [table, ids], { frozenRow });
 }
 
 // ONNX Runtime 1.30 gives a ScatterND of more elements than about this to several threads, and two that add to one row at the same

@@ -12,6 +12,7 @@ import {
   type VjpArguments,
 } from "../core/primitive.js";
 import { type Aval, input, type Tensor } from "../core/tensor.js";
+import { unobserved } from "../core/trace.js";
 import { axisOf } from "./reduce.js";
 import { transpose } from "./shape.js";
 
@@ -43,7 +44,7 @@ export interface ScanOptions {
  * A loop over one axis: `(sᵢ, yᵢ) = body(sᵢ₋₁, xᵢ)`.
  *
  * The body is traced once. It may use any tensor from outside, such as weights; what in it depends neither on the carries nor
- * on the elements is computed once, before the loop.
+ * on the elements is computed once, before the loop. Observers see nothing of it: show what is kept, after the loop.
  *
  * @param body one step: from the carries and the elements `xs[:, i, ...]` (without the axis) to the next carries and the step's results
  * @param carries the carries before the first step; `body` keeps their types
@@ -62,7 +63,7 @@ export function scan(
   const stacks = xs.map((x) => toFront(x, axisOf(axis, x.rank)));
   const before = carries.map((s, i) => input(`carry${i}`, s.shape, s.dtype));
   const elements = stacks.map((x, i) => input(`x${i}`, x.shape.slice(1), x.dtype));
-  const step = body(before, elements);
+  const step = unobserved(() => body(before, elements));
   if (step.carries.length !== carries.length)
     throw new TesseraError(
       "argument",

@@ -104,3 +104,16 @@ const argMaxOp: Primitive<1, { axis: number }> = {
 export function argMax(x: Tensor, axis = -1): Tensor {
   return bind(argMaxOp, [x], { axis: axisOf(axis, x.rank) });
 }
+
+const cumulativeSumOp: Primitive<1, { axis: number; reverse: boolean }> = {
+  name: "cumulative_sum",
+  shape: ([x]) => x,
+  emit: (onnx, [x], { axis, reverse }) =>
+    onnx.node("CumSum", [x, onnx.constant("int64", [], BigInt64Array.of(BigInt(axis)))], { reverse: reverse ? 1 : 0 }),
+  vjp: (o, { ct, attrs: { axis, reverse } }) => [o.cumulativeSum(ct, axis, { reverse: !reverse })],
+};
+
+/** Sums of all elements up to each along an axis: for the last, `y_j = Σ_{i ≤ j} x_i`. @param options.reverse from the end: `i ≥ j` */
+export function cumulativeSum(x: Tensor, axis = -1, { reverse = false }: { readonly reverse?: boolean } = {}): Tensor {
+  return bind(cumulativeSumOp, [x], { axis: axisOf(axis, x.rank), reverse });
+}

@@ -143,14 +143,12 @@ const padOp: Primitive<1, { axis: number; before: Dim; after: Dim; value: number
     dtype: x.dtype,
     shape: x.shape.map((d, i) => (i === axis ? addDims(addDims(d, before), after) : d)),
   }),
+  // Every axis is written: ONNX Runtime 1.30 takes the pads of a few axes for those of all when it moves a transposition past a Pad.
   emit: (onnx, [x], { axis, before, after, value }, { outputs }) => {
-    const { dtype } = outputs[0]!;
-    return onnx.node("Pad", [
-      x,
-      onnx.shape([before, after]),
-      onnx.constant(dtype, [], toTypedArray(dtype, [value])),
-      onnx.ints([axis]),
-    ]);
+    const { dtype, shape } = outputs[0]!;
+    const of = (count: Dim) => shape.map((_, i) => (i === axis ? count : 0));
+    const pads = onnx.shape([...of(before), ...of(after)]);
+    return onnx.node("Pad", [x, pads, onnx.constant(dtype, [], toTypedArray(dtype, [value]))]);
   },
   vjp: (o, { inputs: [x], ct, attrs: { axis, before } }) => [
     o.slice(ct, axis, before, addDims(before, x.shape[axis]!)),

@@ -6,6 +6,7 @@ import { readConfig } from "../hub/config.js";
 import { type GenerationConfig, type GenerationConfigFile, readGenerationConfig } from "../hub/generation-config.js";
 import { openCheckpoint } from "../hub/safetensors-checkpoint.js";
 import { familyOf } from "../models/index.js";
+import { labelFields, type ProblemType } from "../models/labels.js";
 import type { AnyModelFamily, ModelFacts, Task } from "../models/model.js";
 import { readWeights, type Weights } from "./weights.js";
 
@@ -66,25 +67,75 @@ export function describeModel(
   };
 }
 
+/** The first architecture of a family for a task. @throws TesseraError `unsupported` naming the tasks it has */
+export function architectureFor({ architectures, modelType }: AnyModelFamily, task: Task): string {
+  const found = Object.entries(architectures).find(([, built]) => built.task === task);
+  if (found) return found[0];
+  const tasks = [...new Set(Object.values(architectures).map((built) => built.task))].join(", ");
+  throw new TesseraError("unsupported", `${modelType}: it has no head for ${task} (${tasks})`);
+}
+
+/** Another head than that of the checkpoint, or on what it lacks. */
+export interface LoadModelOptions {
+  /** Class name of the head. Default: the first of config.json. */
+  readonly architecture?: string | undefined;
+  /** What the head is to answer; picks the family's first architecture for it, unless config.json's own is one. */
+  readonly task?: Task | undefined;
+  /** Names of the labels of a new head, in place of config.json's. */
+  readonly labels?: readonly string[] | undefined;
+  /** How many of these labels hold, see {@link Labels}. */
+  readonly problemType?: ProblemType | undefined;
+  /** Seed of fresh weights for what of the head is not in the checkpoint, or has another size there. Default: that is an error. */
+  readonly initialize?: number | undefined;
+}
+
 /**
  * Loads a model folder in Hugging Face's layout: `config.json`, `model.safetensors` (single or sharded), and, where present,
- * `generation_config.json`. float16 and bfloat16 weights become float32.
+ * `generation_config.json`. float16 and bfloat16 weights become float32. Weights of another head than the model's are left out with a
+ * warning.
  *
  * @throws TesseraError naming the file and the fault; all mismatches of names and shapes at once
  * @example const model = loadModel("checkpoints/melville");
+ * @example loadModel("bert-base-uncased", { task: "sequence-classification", labels: ["ham", "spam"], initialize: 1 });
  */
-export function loadModel(folder: string): LanguageModel {
+export function loadModel(folder: string, options: LoadModelOptions = {}): LanguageModel {
   if (!existsSync(folder) || !statSync(folder).isDirectory()) throw new TesseraError("io", `${folder}: no such folder`);
   const { path, values } = readConfig(folder);
-  const model = describeModel(values, path);
+  const rawConfig = withOptions(values, path, options);
+  let model = describeModel(rawConfig, path);
   using checkpoint = openCheckpoint(folder);
-  const weights = readWeights(model.module, checkpoint, model.family.checkpoint, folder);
+  const decided = model.family.checkpoint?.fields?.(checkpoint.names);
+  if (decided) model = { ...describeModel({ ...rawConfig, ...decided }, path), rawConfig };
+  const { weights, warnings } = readWeights(model.module, checkpoint, {
+    where: folder,
+    layout: model.family.checkpoint,
+    forms: () => Object.values(model.family.architectures).map(({ build }) => build(model.config)),
+    initialize: options.initialize,
+  });
   const { config: generation, extra: generationExtra, warning } = readGenerationConfig(folder);
   return {
     ...model,
     weights,
     generation,
     generationExtra,
-    warnings: [...model.warnings, ...(warning ? [warning] : [])],
+    warnings: [...model.warnings, ...warnings, ...(warning ? [warning] : [])],
+  };
+}
+
+/** The fields of config.json with those that the options ask for. */
+function withOptions(
+  values: Readonly<Record<string, unknown>>,
+  where: string,
+  { architecture, task, labels, problemType }: LoadModelOptions,
+): Readonly<Record<string, unknown>> {
+  const family = familyOf(String(values.model_type ?? ""), where);
+  const named = (values.architectures as readonly string[] | undefined)?.[0] ?? "";
+  const fits = task === undefined || family.architectures[named]?.task === task;
+  const asked = architecture ?? (fits ? undefined : architectureFor(family, task));
+  return {
+    ...values,
+    ...(asked === undefined ? {} : { architectures: [asked] }),
+    ...(labels ? { num_labels: undefined, problem_type: undefined } : {}),
+    ...(labels ? labelFields({ names: labels, problemType }) : problemType ? { problem_type: problemType } : {}),
   };
 }

@@ -1,6 +1,7 @@
 import { formatShape, sameShape } from "../core/dim.js";
 import { TesseraError } from "../core/errors.js";
 import type { HostTensor } from "../core/host-tensor.js";
+import { initialize } from "../core/initialize.js";
 import { type AnyModule, parametersOf } from "../core/module.js";
 import { bfloat16ToFloat32, float16ToFloat32 } from "../hub/half.js";
 import type { Checkpoint } from "../hub/safetensors-checkpoint.js";
@@ -9,48 +10,103 @@ import type { ModelFamily } from "../models/model.js";
 /** The weights of a model by parameter path, float32. */
 export type Weights = ReadonlyMap<string, HostTensor>;
 
+/** How weights are read. */
+export interface ReadWeightsOptions {
+  /** How messages name the checkpoint. */
+  readonly where: string;
+  readonly layout?: ModelFamily<unknown>["checkpoint"] | undefined;
+  /** Every form the family's model comes in. What not all of them have is a head. Default: the module alone. */
+  readonly forms?: () => readonly AnyModule[];
+  /** Seed of fresh weights for the parts of a head that the checkpoint lacks, or has of another size. Default: these are a problem. */
+  readonly initialize?: number | undefined;
+}
+
 /**
- * Reads the parameters of a module from a checkpoint, as float32. All problems are reported at once: missing names, names that
- * are no parameters, shapes that differ.
+ * Reads the parameters of a module from a checkpoint, as float32. The bare model's names may have the prefix of those with a head or
+ * not. Weights of another head are left out. All problems are reported at once: missing names, names that are no parameters, shapes
+ * that differ.
  *
+ * @returns the weights, and a line for each kind of thing that was left out or made fresh
  * @throws TesseraError `checkpoint`
  */
 export function readWeights(
   module: AnyModule,
   checkpoint: Checkpoint,
-  layout: ModelFamily<unknown>["checkpoint"] = {},
-  where: string,
-): Weights {
-  const { basePrefix = "", ignore = [] } = layout;
-  const onDisk = new Set(checkpoint.names);
-  const parameters = parametersOf(module);
-  // A checkpoint of the bare model has the same names without the prefix.
-  const bare = basePrefix !== "" && ![...onDisk].some((name) => name.startsWith(basePrefix));
-  const nameOf = (path: string) => (bare && path.startsWith(basePrefix) ? path.slice(basePrefix.length) : path);
+  { where, layout = {}, forms = () => [module], initialize: seed }: ReadWeightsOptions,
+): { readonly weights: Weights; readonly warnings: readonly string[] } {
+  const { basePrefix = "", ignore = [], older = [] } = layout;
+  const hasPrefix = (names: Iterable<string>) => [...names].some((name) => name.startsWith(basePrefix));
+  const prefixed = basePrefix === "" || hasPrefix(checkpoint.names);
+  /** Where a parameter may lie, its own name first: with the prefix that the checkpoint has or lacks. */
+  const namesOf = (path: string, bare: boolean): string[] => {
+    const full = bare ? basePrefix + path : path;
+    const all = [full, ...older.map(([part, by]) => full.replace(part, by)).filter((name) => name !== full)];
+    return all.map((name) => (!prefixed && name.startsWith(basePrefix) ? name.slice(basePrefix.length) : name));
+  };
+  const namesOfModule = (m: AnyModule) => {
+    const parameters = parametersOf(m);
+    const bare = basePrefix !== "" && !hasPrefix(parameters.keys());
+    return new Map([...parameters].map(([path, p]) => [path, { ...p, names: namesOf(path, bare) }]));
+  };
+  const parameters = namesOfModule(module);
+
+  // Only asked when something does not fit: whether a name belongs to some head, or to what all forms of the model share.
+  let known: readonly ReadonlySet<string>[] | undefined;
+  const inForms = (name: string): "all" | "some" | "none" => {
+    known ??= forms().map((form) => new Set([...namesOfModule(form).values()].flatMap(({ names }) => names)));
+    const count = known.filter((names) => names.has(name)).length;
+    return count === known.length ? "all" : count > 0 ? "some" : "none";
+  };
 
   const problems: string[] = [];
-  for (const [path, { shape }] of parameters) {
-    const name = nameOf(path);
-    if (!onDisk.has(name)) problems.push(`${name} is missing`);
-    else {
-      const info = checkpoint.info(name);
-      if (!sameShape(info.shape, shape))
-        problems.push(`${name} is ${formatShape(info.shape)}, the model needs ${formatShape(shape)}`);
-      else if (!["float32", "float16", "bfloat16"].includes(info.dtype))
-        problems.push(`${name} is ${info.dtype}, not a float32, float16 or bfloat16 tensor`);
-    }
-    onDisk.delete(name);
+  const fresh: string[] = [];
+  const found = new Map<string, string>();
+  let lacksHead = false;
+  for (const [path, { shape, names }] of parameters) {
+    const name = names.find((n) => checkpoint.has(n));
+    if (name !== undefined) found.set(path, name);
+    const fault = name === undefined ? `${names[0]} is missing` : faultOf(name, checkpoint, shape);
+    if (fault === undefined) continue;
+    const isHead = inForms(names[0]!) === "some";
+    if (isHead && seed !== undefined) fresh.push(path);
+    else problems.push(fault);
+    lacksHead ||= isHead;
   }
-  for (const name of onDisk)
-    if (!ignore.some((pattern) => pattern.test(name))) problems.push(`${name} is no parameter of the model`);
+  const used = new Set(found.values());
+  const others = checkpoint.names.filter((name) => !used.has(name) && !ignore.some((pattern) => pattern.test(name)));
+  const leftOut = others.filter((name) => inForms(name) === "some");
+  for (const name of others) if (!leftOut.includes(name)) problems.push(`${name} is no parameter of the model`);
   if (problems.length > 0) {
-    const shown = problems.slice(0, 8).join("; ") + (problems.length > 8 ? `; and ${problems.length - 8} more` : "");
-    throw new TesseraError(
-      "checkpoint",
-      `${where}: ${problems.length === 1 ? "" : `${problems.length} problems: `}${shown}`,
-    );
+    const count = problems.length === 1 ? "" : `${problems.length} problems: `;
+    const hint =
+      lacksHead && seed === undefined ? ". A head that a checkpoint lacks starts fresh when initialize is given" : "";
+    throw new TesseraError("checkpoint", `${where}: ${count}${list(problems, "; ")}${hint}`);
   }
-  return new Map([...parameters.keys()].map((path) => [path, toFloat32(checkpoint.read(nameOf(path)))]));
+  const made = fresh.length > 0 ? initialize(module, seed!, (path) => fresh.includes(path)) : undefined;
+  return {
+    weights: new Map(
+      [...parameters.keys()].map((path) => [path, made?.get(path) ?? toFloat32(checkpoint.read(found.get(path)!))]),
+    ),
+    warnings: [
+      ...(leftOut.length > 0 ? [`${where}: weights of another head are left out, ${list(leftOut)}`] : []),
+      ...(fresh.length > 0 ? [`${where}: weights that the checkpoint lacks are fresh, ${list(fresh)}`] : []),
+    ],
+  };
+}
+
+/** What keeps a tensor from being a parameter of a shape. */
+function faultOf(name: string, checkpoint: Checkpoint, shape: readonly number[]): string | undefined {
+  const info = checkpoint.info(name);
+  if (!sameShape(info.shape, shape))
+    return `${name} is ${formatShape(info.shape)}, the model needs ${formatShape(shape)}`;
+  if (["float32", "float16", "bfloat16"].includes(info.dtype)) return undefined;
+  return `${name} is ${info.dtype}, not a float32, float16 or bfloat16 tensor`;
+}
+
+/** The first few of many, for one line. */
+function list(items: readonly string[], between = ", ", most = 8): string {
+  const rest = items.length - most;
+  return items.slice(0, most).join(between) + (rest > 0 ? `${between}and ${rest} more` : "");
 }
 
 function toFloat32(tensor: HostTensor): HostTensor {

@@ -22,7 +22,8 @@ export interface HeadObjectiveOptions {
 
 /**
  * The objective of a task's head, as transformers' models take it: `input_ids`, `attention_mask` and, but for encoder-decoders,
- * `token_type_ids` int64 `[b, t]`, and the targets of {@link taskLoss}; an encoder-decoder's `decoder_input_ids` and `labels` are `[b, u]`.
+ * `token_type_ids` int64 `[b, t]` (for blanks `position_ids`, `block_position_ids` and `prefix_length` `[b]`), and the targets of
+ * {@link taskLoss}; an encoder-decoder's `decoder_input_ids` and `labels` are `[b, u]`.
  * Where a loss is a sum of several means, rows that are processed apart weigh as many as they are.
  */
 export function headObjective({
@@ -33,8 +34,13 @@ export function headObjective({
   labelSmoothing = 0,
 }: HeadObjectiveOptions): Objective {
   const problemType = labels?.problemType ?? "single_label_classification";
+  const blanks = task === "blank-infilling";
   const inputs =
-    task === "seq2seq-lm" ? ["input_ids", "attention_mask"] : ["input_ids", "attention_mask", "token_type_ids"];
+    task === "seq2seq-lm"
+      ? ["input_ids", "attention_mask"]
+      : blanks
+        ? ["input_ids", "attention_mask", "position_ids", "block_position_ids"]
+        : ["input_ids", "attention_mask", "token_type_ids"];
   const int64 = (rows: number, ...sizes: readonly number[]): Aval => ({ dtype: "int64", shape: [rows, ...sizes] });
   const targetsOf = (rows: number): Readonly<Record<string, Aval>> => {
     switch (task) {
@@ -47,6 +53,8 @@ export function headObjective({
       case "sequence-classification":
         if (problemType === "single_label_classification") return { labels: int64(rows) };
         return { labels: { dtype: "float32", shape: problemType === "regression" ? [rows] : [rows, labels!.count] } };
+      case "blank-infilling":
+        return { labels: int64(rows, length), prefix_length: int64(rows) };
       default:
         return { labels: int64(rows, length) };
     }
@@ -68,7 +76,14 @@ export function headObjective({
         decoder_input_ids: target,
       } = given;
       const batch = ids!.shape[0]!;
-      const ctx = context({ batch, length, attentionMask, segments });
+      const positions = blanks
+        ? {
+            positions: given.position_ids,
+            blockPositions: given.block_position_ids,
+            prefixLength: given.prefix_length,
+          }
+        : { segments };
+      const ctx = context({ batch, length, attentionMask, ...positions });
       let outputs: Readonly<Record<string, Tensor>>;
       if (task === "seq2seq-lm") {
         const { encode, decode } = module(params) as EncoderDecoderHalves;

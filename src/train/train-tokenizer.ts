@@ -3,6 +3,7 @@ import type { LoadedTokenizer } from "../text/tokenizer-from-json.js";
 import { trainByteLevelBpe } from "../text/train-bpe.js";
 import { trainUnigram } from "../text/train-unigram.js";
 import { trainWordPiece } from "../text/train-wordpiece.js";
+import { blankTokens } from "./tasks/blank-infilling.js";
 import { type TokenizerKind, tokenizerKinds } from "./tasks/task.js";
 
 const SENTINELS = 100; // T5's
@@ -17,6 +18,12 @@ const trainers: Readonly<Record<TokenizerKind, (texts: readonly string[], option
     trainByteLevelBpe(texts, { vocabSize, onProgress: (done, of) => onProgress(done / of) }),
   roberta: (texts, { vocabSize, onProgress }) =>
     trainByteLevelBpe(texts, { vocabSize, specialTokens: "roberta", onProgress: (done, of) => onProgress(done / of) }),
+  blanks: (texts, { vocabSize, onProgress }) =>
+    trainByteLevelBpe(texts, {
+      vocabSize,
+      extraTokens: Object.values(blankTokens),
+      onProgress: (done, of) => onProgress(done / of),
+    }),
   characters: (texts) => trainCharacterTokenizer(texts),
   wordpiece: (texts, { vocabSize, onProgress }) =>
     trainWordPiece(texts, { vocabSize, onProgress: (done, of) => onProgress(done / of) }),

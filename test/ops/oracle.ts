@@ -95,6 +95,13 @@ export const total = (values: readonly number[]): number => values.reduce((a, b)
 export const average = (values: readonly number[]): number => total(values) / values.length;
 export const largest = (values: readonly number[]): number => Math.max(...values);
 
+/** Of each element and all before it along an axis, or all after it. */
+export const cumulativeSum = (x: NdArray, axis: number, reverse = false): NdArray =>
+  build(x.shape, (i) => {
+    const inSum = (k: number) => (reverse ? k >= i[axis]! : k <= i[axis]!);
+    return total(Array.from({ length: x.shape[axis]! }, (_, k) => (inSum(k) ? at(x, i.with(axis, k)) : 0)));
+  });
+
 /** `scale · a b` over the last two axes, each factor read transposed or not. */
 export function matmul(a: NdArray, b: NdArray, { transA = false, transB = false, scale = 1 } = {}): NdArray {
   const [m, inner] = transA ? [a.shape.at(-1)!, a.shape.at(-2)!] : [a.shape.at(-2)!, a.shape.at(-1)!];

@@ -19,8 +19,9 @@ export interface GenerationResult {
 }
 
 /**
- * Repeats the generations that a case recorded (`generate` of golden.json, `genN.in.*` and `genN.out` of golden.safetensors) with a
- * causal model. Batches are padded at the left, as transformers gives and returns them; finished rows are filled up with the padding id.
+ * Repeats the generations that a case recorded (`generate` of golden.json, `genN.in.*` and `genN.out` of golden.safetensors). Batches
+ * are padded, as transformers gives them. It returns a causal model's padded prompts before what they are continued with, an
+ * encoder-decoder's first token before its target, and finished rows filled up with the padding id.
  */
 export async function runGenerationCases(dir: string, model: LanguageModel): Promise<readonly GenerationResult[]> {
   const { json, tensors } = readGolden(dir);
@@ -40,8 +41,12 @@ export async function runGenerationCases(dir: string, model: LanguageModel): Pro
       const completions = await generate({ ...compiled, model: { ...model, generation } }, prompts);
       const pad = fillId(model, generation);
       const perPrompt = completions.length / padded.length;
+      const start = [
+        generation.decoder_start_token_id ?? model.facts.decoderStart ?? generation.bos_token_id ?? [],
+      ].flat();
+      const before = (p: number) => (model.task === "seq2seq-lm" ? [start[p] ?? start[0]!] : padded[p]!);
       const got = refill(
-        completions.map(({ ids }, i) => [...padded[Math.floor(i / perPrompt)]!, ...ids]),
+        completions.map(({ ids }, i) => [...before(Math.floor(i / perPrompt)), ...ids]),
         pad,
       );
       results.push({ name, ok: JSON.stringify(got) === JSON.stringify(expected), expected, got });

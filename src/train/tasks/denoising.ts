@@ -4,6 +4,7 @@ import type { Tokenizer } from "../../text/tokenizer.js";
 import { headObjective } from "../head-objective.js";
 import { shuffled } from "../windows.js";
 import { ordinaryTokens } from "./masking.js";
+import { poisson } from "./poisson.js";
 import { seq2seqWriter } from "./seq2seq-rows.js";
 import type { TrainingTask } from "./task.js";
 import { readTextData, requireSpecial, type TextData, tokenizedText, windowRows } from "./text-data.js";
@@ -101,14 +102,6 @@ function infill(ids: readonly number[], random: RandomStream, { rate, mean, mask
     ...(inserted.has(i) && !hidden[i] ? [mask] : []),
     ...(begins.has(i) ? [mask] : hidden[i] ? [] : [id]),
   ]);
-}
-
-/** Knuth's method: how many uniform numbers it takes until their product falls below `e^−mean`, less one. */
-function poisson(mean: number, random: RandomStream): number {
-  const limit = Math.exp(-mean);
-  let count = 0;
-  for (let product = random.next(); product > limit; product *= random.next()) count++;
-  return count;
 }
 
 /** Tokens whose text ends as a sentence does. */

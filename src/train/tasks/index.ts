@@ -1,4 +1,5 @@
 import { TesseraError } from "../../core/errors.js";
+import { blankInfilling } from "./blank-infilling.js";
 import { causalLm } from "./causal-lm.js";
 import { denoising } from "./denoising.js";
 import { maskedLm } from "./masked-lm.js";
@@ -23,6 +24,7 @@ export const trainingTasks: readonly TrainingTask[] = [
   textToText,
   spanCorruption,
   denoising,
+  blankInfilling,
 ];
 
 /** The task of a name. @throws TesseraError `config` naming the known ones */

@@ -88,4 +88,21 @@ export const reduce = {
       { build: ({ x }) => ops.argMax(x), oracle: () => ({ shape: [2], data: [1, 0] }) },
     ),
   },
+  cumulativeSum: {
+    last: check(
+      { x: floats([2, 3, 5]) },
+      { build: ({ x }) => ops.cumulativeSum(x), oracle: ({ x }) => oracle.cumulativeSum(x, 2) },
+    ),
+    "first, from the end": check(
+      { x: floats([4, 3]) },
+      {
+        build: ({ x }) => ops.cumulativeSum(x, 0, { reverse: true }),
+        oracle: ({ x }) => oracle.cumulativeSum(x, 0, true),
+      },
+    ),
+    integers: check(
+      { x: ints([3, 6], 100) },
+      { build: ({ x }) => ops.cumulativeSum(x, 1), oracle: ({ x }) => oracle.cumulativeSum(x, 1) },
+    ),
+  },
 } satisfies Readonly<Record<string, Check>>;

@@ -1,0 +1,36 @@
+import { expect, test } from "vitest";
+import { numbersOf } from "../../test/support/run-graph.js";
+import { hostTensor } from "../core/host-tensor.js";
+import { evaluate } from "../runtime/evaluate.js";
+import { nativeRuntime } from "../runtime/native.js";
+import { type ActivationName, activations } from "./activations.js";
+
+const at = [-3, -0.5, 0, 1, 12];
+const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
+
+// Of torch's own functions: F.gelu at these places.
+const gelu = [-0.00404969409489031, -0.15426876936299344, 0, 0.8413447460685429, 12];
+const geluTanh = [-0.00363739, -0.15428599, 0, 0.84119199, 12];
+
+test.each<[ActivationName, readonly number[]]>([
+  ["gelu", gelu],
+  ["gelu_python", gelu],
+  ["gelu_new", geluTanh],
+  ["gelu_fast", geluTanh],
+  ["gelu_accurate", geluTanh],
+  ["gelu_pytorch_tanh", geluTanh],
+  ["gelu_10", [...gelu.slice(0, 4), 10]],
+  ["quick_gelu", at.map((x) => x * sigmoid(1.702 * x))],
+  ["relu", [0, 0, 0, 1, 12]],
+  ["relu2", [0, 0, 0, 1, 144]],
+  ["relu6", [0, 0, 0, 1, 6]],
+  ["silu", at.map((x) => x * sigmoid(x))],
+  ["swish", at.map((x) => x * sigmoid(x))],
+  ["mish", at.map((x) => x * Math.tanh(Math.log1p(Math.exp(x))))],
+  ["tanh", at.map(Math.tanh)],
+  ["sigmoid", at.map(sigmoid)],
+  ["linear", at],
+])("%s", async (name, expected) => {
+  const { y } = await evaluate(nativeRuntime(), { x: hostTensor(at, [5]) }, ({ x }) => ({ y: activations[name](x) }));
+  for (const [i, value] of numbersOf(y).entries()) expect(value).toBeCloseTo(expected[i]!, 5);
+});
