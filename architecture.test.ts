@@ -10,7 +10,7 @@ const RANKS: readonly (readonly string[])[] = [
   ["runtime", "models", "hub", "text"],
   ["pretrained"],
   ["generate", "train", "inspect"],
-  ["server"],
+  ["server", "pipeline"],
   ["cli"],
 ];
 

@@ -11,7 +11,7 @@ import {
 } from "tessera-lm/core";
 import { GPT3_175B, gpt3LmHeadModel } from "tessera-lm/models";
 import * as nn from "tessera-lm/nn";
-import { gelu, rotate, softmax } from "tessera-lm/ops";
+import { gelu, softmax } from "tessera-lm/ops";
 import { evaluate, nativeRuntime } from "tessera-lm/runtime";
 
 const runtime = nativeRuntime();
@@ -93,11 +93,9 @@ await show(
   nn.multiHeadedAttention({ d, heads, keyValueHeads: 1 }),
   (f, x, ctx) => f(x, x, ctx),
 );
-const { cos, sin } = nn.rotaryTables(16, d / heads);
-const onQueryKey = (x: Tensor, ctx: nn.Context) => rotate(x, cos, sin, ctx.positions);
 await show(
   "MultiHeadedAttention, rotary positions",
-  nn.multiHeadedAttention({ d, heads, mask: "causal", onQueryKey }),
+  nn.multiHeadedAttention({ d, heads, mask: "causal", onQueryKey: nn.rotaryPositions(d / heads) }),
   (f, x, ctx) => f(x, x, ctx),
 );
 

@@ -10,10 +10,9 @@ import { embedToken } from "../nn/embed-token.js";
 import { gatedFeedForward } from "../nn/feed-forward.js";
 import { linear } from "../nn/linear.js";
 import { multiHeadedAttention } from "../nn/multi-headed-attention.js";
-import { rotaryTables } from "../nn/positions.js";
 import { rmsNorm } from "../nn/rms-norm.js";
+import { rotaryPositions } from "../nn/rotary-positions.js";
 import { add } from "../ops/elementwise.js";
-import { rotate } from "../ops/rotary.js";
 import { nativeRuntime } from "../runtime/native.js";
 import type { DecodeFlags } from "./bench-flags.js";
 import { memoryReadPeak } from "./machine-peak.js";
@@ -24,8 +23,7 @@ const CONTEXT = 8192;
 /** LLaMA's block (Touvron et al. 2023) at the size of GPT-2 small. */
 function llamaLike(vocab: number): CausalLm {
   const [d, heads, layers, inner] = [768, 12, 12, 2048];
-  const { cos, sin } = rotaryTables(CONTEXT, d / heads);
-  const onQueryKey = (x: Tensor, ctx: Context) => rotate(x, cos, sin, ctx.positions);
+  const onQueryKey = rotaryPositions(d / heads);
   const block = () =>
     module(
       {

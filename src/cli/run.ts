@@ -4,6 +4,7 @@ import { messageOf, TesseraError } from "../core/errors.js";
 import { addBench } from "./bench.js";
 import { addGenerate } from "./generate.js";
 import { addInfo } from "./info.js";
+import { addInspect } from "./inspect.js";
 import { addTokenizer } from "./tokenizer.js";
 import { addTrain } from "./train.js";
 
@@ -26,7 +27,7 @@ export async function runCli(args: readonly string[]): Promise<number> {
       "after",
       "\nExit codes: 0 done, 1 an error (one line on standard error), 130 interrupted. TESSERA_DEBUG=1 shows where an error came from.",
     );
-  for (const add of [addGenerate, addTrain, addTokenizer, addInfo, addBench]) add(program);
+  for (const add of [addGenerate, addTrain, addTokenizer, addInfo, addInspect, addBench]) add(program);
   try {
     await program.parseAsync(args, { from: "user" });
     return Number(process.exitCode ?? 0);

@@ -1,10 +1,9 @@
-import { resolveDim, type Shape } from "../core/dim.js";
-import { allocate, type DType, type TypedArray } from "../core/dtype.js";
+import type { TypedArray } from "../core/dtype.js";
 import { TesseraError } from "../core/errors.js";
 import type { HostTensor } from "../core/host-tensor.js";
 import type { ModelFacts } from "../models/model.js";
 import type { Binding, RunOptions, Session } from "../runtime/session.js";
-import { SLOTS, type StateSlot } from "./decoding-context.js";
+import { allocateState, copyRange, copySlots, type State, type StateProgram, zero } from "./decoder-state.js";
 import { openSourceMemory, type SourceReader } from "./source-memory.js";
 
 /** What a decoder starts with. */
@@ -65,12 +64,7 @@ export interface Decoder extends Disposable {
 /** A compiled model as a decoder sees it. */
 export interface DecoderProgram extends ModelFacts {
   readonly session: Session;
-  readonly states: readonly (Pick<StateSlot, "name" | "kind"> & {
-    readonly dtype: DType;
-    readonly shape: Shape;
-    /** Name of the kept value that it starts with; undefined: zeros. */
-    readonly initial: string | undefined;
-  })[];
+  readonly states: readonly StateProgram[];
   /** Of an encoder-decoder. */
   readonly reader?: SourceReader | undefined;
 }
@@ -291,59 +285,4 @@ export function openDecoder(program: DecoderProgram, options: DecoderOptions): D
     [Symbol.dispose]: () => decoder.dispose(),
   };
   return decoder;
-}
-
-/** The memory of one state of all rows. */
-interface State {
-  readonly name: string;
-  readonly kind: StateSlot["kind"];
-  readonly initial: string | undefined;
-  readonly dtype: DType;
-  readonly shape: readonly number[];
-  /** Elements of one row. */
-  readonly row: number;
-  readonly before: TypedArray;
-  /** The same array where the graph appends in place. */
-  readonly after: TypedArray;
-}
-
-function allocateState(
-  { name, kind, initial, dtype, shape: symbolic }: DecoderProgram["states"][number],
-  batch: number,
-  slots: number,
-): State {
-  const shape = [batch, ...symbolic.slice(1).map((dim) => resolveDim(dim, { [SLOTS]: slots }))];
-  const row = shape.slice(1).reduce((product, size) => product * size, 1);
-  const before = allocate(dtype, batch * row);
-  return {
-    name,
-    kind,
-    initial,
-    dtype,
-    shape,
-    row,
-    before,
-    after: kind === "append" ? before : allocate(dtype, batch * row),
-  };
-}
-
-/** Copies a row: of keys and values the first `length` slots of each head, of other states all. */
-function copySlots(from: State, fromRow: number, to: State, toRow: number, length: number): void {
-  if (from.kind === "replace") {
-    copyRange(from.before, fromRow * from.row, to.before, toRow * to.row, from.row);
-    return;
-  }
-  const [, heads, slots, d] = from.shape as [number, number, number, number];
-  const wider = to.shape[2]!;
-  for (let h = 0; h < heads; h++)
-    copyRange(from.before, fromRow * from.row + h * slots * d, to.before, toRow * to.row + h * wider * d, length * d);
-}
-
-function copyRange(from: TypedArray, at: number, to: TypedArray, toAt: number, count: number): void {
-  // Both are of one element type; the union's `set` cannot say so.
-  (to as Float32Array).set((from as Float32Array).subarray(at, at + count), toAt);
-}
-
-function zero(array: TypedArray, at: number, count: number): void {
-  (array.subarray(at, at + count) as Float32Array).fill(array instanceof BigInt64Array ? (0n as never) : 0);
 }

@@ -3,6 +3,7 @@ import { allocate, type DType, type TypedArray } from "../core/dtype.js";
 import { TesseraError } from "../core/errors.js";
 import type { HostTensor } from "../core/host-tensor.js";
 import type { RunOptions, Session } from "../runtime/session.js";
+import { copyRange } from "./decoder-state.js";
 
 /** Name of the size that counts the tokens of a source. */
 export const SOURCE = "source";
@@ -138,10 +139,6 @@ function copySource(from: KeptArray, source: number, to: KeptArray, target: numb
   const [wide, wider, count] = from.shape.includes(undefined) ? [from.width, to.width, length] : [1, 1, 1];
   for (let block = 0; block < outer; block++) {
     const at = (source * outer + block) * wide * inner;
-    // Both are of one element type; the union's `set` cannot say so.
-    (to.data as Float32Array).set(
-      (from.data as Float32Array).subarray(at, at + count * inner),
-      (target * outer + block) * wider * inner,
-    );
+    copyRange(from.data, at, to.data, (target * outer + block) * wider * inner, count * inner);
   }
 }

@@ -8,7 +8,7 @@ h2 { font-size: 1rem; margin: 0; }
 h3 { font-size: .85rem; margin: .75rem 0 .25rem; }
 main { display: flex; flex-wrap: wrap; gap: 2rem; align-items: flex-start; }
 nav { max-height: 85vh; overflow: auto; max-width: 100%; }
-section { flex: 1; min-width: min(100%, 20rem); overflow-x: auto; }
+section { flex: 1 1 40rem; min-width: 0; overflow-x: auto; }
 table { border-spacing: 3px; font-size: .75rem; color: var(--soft); }
 th { font-weight: 400; }
 td button { padding: 2px; border: 1px solid var(--line); border-radius: 4px; background: none; cursor: pointer; display: block; }
@@ -112,7 +112,8 @@ function draw() {
     pen.globalAlpha = under && under.j !== j ? 0.55 : 1;
     pen.save();
     pen.translate(left + (j + 0.5) * cell, top - 6);
-    pen.rotate(-Math.PI / 2);
+    if ([...map.keys[j]].length === 1) { pen.textAlign = "center"; pen.textBaseline = "bottom"; }
+    else pen.rotate(-Math.PI / 2);
     pen.fillText(cut(map.keys[j]), 0, 0);
     pen.restore();
   }

@@ -34,12 +34,12 @@ export function attentionSvg(map: AttentionMap, head: number | "mean", { title }
   const cell = count <= 16 ? 28 : count <= 32 ? 22 : 17;
   const font = Math.min(13, cell - 5);
   const longest = (labels: readonly string[]) => Math.max(...labels.map(displayWidth)) * font * 0.62;
-  const upright = (label: string) => displayWidth(label) <= 2;
+  const upright = (label: string) => [...label].length === 1;
   const heading = title ?? mapTitle(map, head);
   const left = Math.ceil(longest(rows) + 16);
   const top = Math.ceil(40 + (columns.every(upright) ? font : longest(columns)) + 6);
   const plot = { width: columns.length * cell, height: rows.length * cell };
-  const width = Math.ceil(Math.max(left + plot.width + 12, heading.length * 7.2 + 24, left + 330));
+  const width = Math.ceil(Math.max(left + plot.width + 12, displayWidth(heading) * 8.2 + 24, left + 330));
   const height = top + plot.height + 40;
 
   const cells = weights.flatMap((row, i) =>

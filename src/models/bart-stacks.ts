@@ -8,7 +8,7 @@ import { embedToken } from "../nn/embed-token.js";
 import { layerDrop } from "../nn/layer-drop.js";
 import { layerNorm } from "../nn/layer-norm.js";
 import { linear } from "../nn/linear.js";
-import { learnedPositions, sinusoidalPositions } from "../nn/positions.js";
+import { learnedPositions, sinusoidalPositions, tabulatedPositions } from "../nn/positions.js";
 import { transformerBlock, transformerDecoderBlock } from "../nn/transformer-block.js";
 import { add, mul } from "../ops/elementwise.js";
 import { matmul } from "../ops/matmul.js";
@@ -43,6 +43,8 @@ export interface BartStacks {
   readonly separate_embeddings: boolean;
   /** Sinusoidal positions, all sines then all cosines; else learned ones. */
   readonly static_position_embeddings: boolean;
+  /** Whether the table of sinusoidal positions is on disk, and then taken as it stands there; older Marian files have it. */
+  readonly stored_positions: boolean;
   /** A norm of what goes into the first layer. */
   readonly normalize_embedding: boolean;
   readonly pad_token_id: number;
@@ -86,6 +88,7 @@ export function parseBartStacks(
     tie_word_embeddings: tied && !head,
     share_encoder_decoder_embeddings: true,
     separate_embeddings: !tied && separate, // tied ones are copies
+    stored_positions: c.bool("has_position_embeddings", { default: false }) && kin.static_position_embeddings,
     ...kin,
     ...special,
     decoder_start_token_id: c.int("decoder_start_token_id", { min: 0, default: special[defaults.start] }),
@@ -136,7 +139,9 @@ const tokens = (c: BartStacks, vocab: number) =>
 /** What goes into a stack's first layer: `ids: [b, t]`, the embedding of both halves if there is one → `[b, t, d]`. */
 const embedding = (c: BartStacks, vocab: number) => {
   const positions: PositionModule = c.static_position_embeddings
-    ? sinusoidalPositions(c.max_position_embeddings, c.d_model, { layout: "halves" })
+    ? c.stored_positions
+      ? tabulatedPositions(c.max_position_embeddings, c.d_model)
+      : sinusoidalPositions(c.max_position_embeddings, c.d_model, { layout: "halves" })
     : learnedPositions(c.max_position_embeddings, c.d_model, { offset: 2, std: c.init_std });
   return module(
     {
@@ -251,6 +256,7 @@ export const bartCheckpoint = {
   // Version 5 of transformers ties only what is not on disk; untied, it writes an embedding for each half, version 4 one for both.
   fields: (names: readonly string[]) => ({
     has_lm_head: names.includes("lm_head.weight"),
+    has_position_embeddings: names.some((name) => name.endsWith("encoder.embed_positions.weight")),
     has_separate: names.some((name) => name.endsWith("encoder.embed_tokens.weight")),
   }),
 };

@@ -52,6 +52,7 @@ const family: Pick<ModelFamily<LlamaConfig>, "parse" | "fresh" | "facts" | "chec
       keyValueHeads: 2,
       headSize: 128,
       eps: 1.5625e-7,
+      padding: 151329,
       part: ["partial_rotary_factor", 0.5],
     });
     const bias = c.bool("attention_bias", { default: true });
@@ -66,6 +67,7 @@ const family: Pick<ModelFamily<LlamaConfig>, "parse" | "fresh" | "facts" | "chec
   fresh: (sizes) => ({
     ...freshLlama(sizes),
     attention_bias: true,
+    pad_token_id: sizes.padding ?? null,
     partial_rotary_factor: 0.5,
     rms_norm_eps: 1.5625e-7,
     rope_parameters: { partial_rotary_factor: 0.5, rope_theta: 10000, rope_type: "default" },

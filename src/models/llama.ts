@@ -12,6 +12,7 @@ import { rotaryPositions } from "../nn/rotary-positions.js";
 import { add } from "../ops/elementwise.js";
 import { matmul } from "../ops/matmul.js";
 import { defineModel, type ModelFamily, type ModelSizes } from "./model.js";
+import { parsePaddingId } from "./padding-id.js";
 import { parseRopeParameters, type RopeFields, type RopeParameters } from "./rope-parameters.js";
 
 /**
@@ -20,6 +21,8 @@ import { parseRopeParameters, type RopeFields, type RopeParameters } from "./rop
  */
 export interface LlamaConfig {
   readonly vocab_size: number;
+  /** A token whose vector no text changes. */
+  readonly pad_token_id: number | null;
   readonly hidden_size: number;
   readonly intermediate_size: number;
   readonly num_hidden_layers: number;
@@ -54,6 +57,8 @@ export interface LlamaDefaults {
   /** Default 1e-6. */
   readonly eps?: number;
   readonly positions: number;
+  /** Default none. */
+  readonly padding?: number;
   /** See {@link RopeFields.part}. */
   readonly part?: RopeFields["part"];
 }
@@ -61,7 +66,7 @@ export interface LlamaDefaults {
 /** Reads the fields that LLaMA and its kin share. */
 export function parseLlama(
   c: ConfigReader,
-  { keyValueHeads, headSize, eps = 1e-6, positions, part }: LlamaDefaults,
+  { keyValueHeads, headSize, eps = 1e-6, positions, padding, part }: LlamaDefaults,
 ): Omit<LlamaConfig, "attention_bias" | "mlp_bias" | "query_key_norms" | "windows"> {
   const size = { min: 1 };
   const [d, heads] = [c.int("hidden_size", size), c.int("num_attention_heads", size)];
@@ -71,8 +76,10 @@ export function parseLlama(
   if (!Number.isInteger(head_dim)) c.problem(`hidden_size ${d} does not divide into num_attention_heads ${heads}`);
   if (heads % num_key_value_heads !== 0)
     c.problem(`num_attention_heads ${heads} is no multiple of num_key_value_heads ${num_key_value_heads}`);
+  const vocab_size = c.int("vocab_size", size);
   return {
-    vocab_size: c.int("vocab_size", size),
+    vocab_size,
+    pad_token_id: parsePaddingId(c, vocab_size, padding),
     hidden_size: d,
     intermediate_size: c.int("intermediate_size", size),
     num_hidden_layers: c.int("num_hidden_layers", size),
@@ -147,7 +154,7 @@ export const llamaForCausalLm = (c: LlamaConfig, layerOf: (c: LlamaConfig, layer
   const std = c.initializer_range;
   const model = module(
     {
-      embed_tokens: embedToken(c.vocab_size, c.hidden_size, { std }),
+      embed_tokens: embedToken(c.vocab_size, c.hidden_size, { std, padding: c.pad_token_id }),
       layers: Array.from({ length: c.num_hidden_layers }, (_, layer) => layerOf(c, layer)),
       norm: rmsNorm(c.hidden_size, c.rms_norm_eps),
     },

@@ -44,5 +44,5 @@ export const marian = defineModel<MarianConfig>({
     share_encoder_decoder_embeddings: true,
     static_position_embeddings: true,
   }),
-  checkpoint: { ...bartCheckpoint, ignore: [...bartCheckpoint.ignore, /(en|de)coder\.embed_positions\.weight$/] },
+  checkpoint: bartCheckpoint,
 });

@@ -103,8 +103,6 @@ export interface ModelFamily<C> {
    * @param words the text of each token, by id
    */
   fillFromVocabulary?(config: C, weights: ReadonlyMap<string, HostTensor>, words: readonly string[]): void;
-  /** Which parameters are unfrozen together, by their paths, the head first and the embedding last. Howard & Ruder 2018. */
-  layerGroups?(config: C): readonly ((path: string) => boolean)[];
   /** How the weights on disk differ from the parameters. */
   readonly checkpoint?: {
     /** A prefix of the bare model's names in a checkpoint with a head, which one without a head lacks: `"transformer."`. */

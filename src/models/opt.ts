@@ -14,6 +14,7 @@ import { learnedPositions, tokenPositions } from "../nn/positions.js";
 import { add } from "../ops/elementwise.js";
 import { matmul } from "../ops/matmul.js";
 import { defineModel } from "./model.js";
+import { parsePaddingId } from "./padding-id.js";
 
 /**
  * OPT: decoder-only, learned positions counted over tokens. Pre-norm in all sizes but 350M, which is post-norm and embeds into a
@@ -21,6 +22,8 @@ import { defineModel } from "./model.js";
  */
 export interface OptConfig {
   readonly vocab_size: number;
+  /** A token whose vector no text changes. */
+  readonly pad_token_id: number | null;
   readonly max_position_embeddings: number;
   readonly hidden_size: number;
   readonly num_hidden_layers: number;
@@ -48,8 +51,10 @@ export interface OptConfig {
 function parse(c: ConfigReader): OptConfig {
   const size = { min: 1 };
   const rate = (standard: number) => ({ min: 0, max: 0.999, default: standard });
+  const vocab_size = c.int("vocab_size", size);
   const config: OptConfig = {
-    vocab_size: c.int("vocab_size", size),
+    vocab_size,
+    pad_token_id: parsePaddingId(c, vocab_size, 1),
     max_position_embeddings: c.int("max_position_embeddings", size),
     hidden_size: c.int("hidden_size", size),
     num_hidden_layers: c.int("num_hidden_layers", size),
@@ -114,7 +119,7 @@ const decoder = (c: OptConfig) => {
   const projected = e !== c.hidden_size;
   return module(
     {
-      embed_tokens: embedToken(c.vocab_size, e, { std: c.init_std }),
+      embed_tokens: embedToken(c.vocab_size, e, { std: c.init_std, padding: c.pad_token_id }),
       embed_positions: learnedPositions(c.max_position_embeddings, c.hidden_size, { offset: 2, std: c.init_std }),
       project_in: projected ? linear(e, c.hidden_size, { bias: false, std: c.init_std }) : undefined,
       layers: Array.from({ length: c.num_hidden_layers }, () => block(c)),
@@ -157,7 +162,7 @@ export const opt = defineModel<OptConfig>({
   parse,
   architectures: { OPTForCausalLM: { task: "causal-lm", build: optForCausalLm } },
   facts: (c) => ({ vocabSize: c.vocab_size, contextLength: c.max_position_embeddings }),
-  fresh: ({ vocabSize, contextLength, layers, heads, d, dropout }) => ({
+  fresh: ({ vocabSize, contextLength, layers, heads, d, dropout, padding = null }) => ({
     activation_function: "relu",
     attention_dropout: dropout,
     do_layer_norm_before: true,
@@ -170,6 +175,7 @@ export const opt = defineModel<OptConfig>({
     max_position_embeddings: contextLength,
     num_attention_heads: heads,
     num_hidden_layers: layers,
+    pad_token_id: padding,
     tie_word_embeddings: true,
     vocab_size: vocabSize,
     word_embed_proj_dim: d,

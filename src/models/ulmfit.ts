@@ -73,7 +73,7 @@ const awdLstm = (c: AwdLstmConfig) => {
     {
       encoder: module(
         { weight: param([c.vocab_size, c.emb_sz], { uniform: 0.1 }) },
-        ({ weight }, ids: Tensor, ctx: Context) => embeddingDropout(weight, ids, c.embed_p, ctx),
+        ({ weight }, ids: Tensor, ctx: Context) => embeddingDropout(weight, ids, c.embed_p, ctx, c.pad_token),
       ),
       rnns: Array.from({ length: c.n_layers }, layer),
     },
@@ -110,21 +110,34 @@ export const awdLstmLm = (c: AwdLstmConfig) =>
  * needs no running statistics and makes no answer depend on its neighbours, so that the head of fastai's classifiers does not load.
  */
 export const awdLstmForSequenceClassification = (c: AwdLstmConfig) => {
-  const sizes = [3 * c.emb_sz, ...c.lin_ftrs, c.labels.names.length];
-  const layers = sizes.slice(1).map((size, i) => {
-    const n = sizes[i]!;
-    return module(
-      { "0": layerNorm(n), "2": linear(n, size, { bias: false, std: 1 / Math.sqrt(n) }) }, // fastai's 1 is the dropout
-      ({ 0: norm, 2: projection }, x: Tensor, ctx: Context) =>
-        projection(ctx.dropout(norm(x), i === 0 ? c.output_p : c.ps)),
+  const sizes = [3 * c.emb_sz, ...c.lin_ftrs];
+  const layer = (n: number, size: number, rate: number) =>
+    module(
+      { norm: layerNorm(n), linear: linear(n, size, { bias: false, std: 1 / Math.sqrt(n) }) },
+      ({ norm, linear }, x: Tensor, ctx: Context) => linear(ctx.dropout(norm(x), rate)),
     );
-  });
-  return module({ "0": awdLstm(c), "1.layers": layers }, (self, ids: Tensor, ctx: Context) => {
-    const x = self["0"](ids, ctx); // [b, t, e]
-    const last = reshape(slice(x, 1, -1), [x.shape[0]!, c.emb_sz]); // padding leaves it as it is
-    const pooled = concat([last, maxOverTime(x, ctx.attentionMask), meanOverTime(x, ctx.attentionMask)]); // [b, 3e]
-    return { logits: self["1.layers"].reduce((x, layer, i) => layer(i === 0 ? x : relu(x), ctx), pooled) };
-  });
+  const rate = (i: number) => (i === 0 ? c.output_p : c.ps);
+  const hidden = c.lin_ftrs.map((size, i) => [`hidden_${i}`, layer(sizes[i]!, size, rate(i))] as const);
+  return module(
+    {
+      "0": awdLstm(c),
+      "1": module(
+        {
+          $hidden: module(Object.fromEntries(hidden), (self, x: Tensor, ctx: Context) =>
+            hidden.reduce((x, [name]) => relu(self[name]!(x, ctx)), x),
+          ),
+          output: layer(sizes.at(-1)!, c.labels.names.length, rate(hidden.length)),
+        },
+        ({ $hidden, output }, x: Tensor, ctx: Context) => output($hidden(x, ctx), ctx),
+      ),
+    },
+    ({ 0: lstm, 1: head }, ids: Tensor, ctx: Context) => {
+      const x = lstm(ids, ctx); // [b, t, e]
+      const last = reshape(slice(x, 1, -1), [x.shape[0]!, c.emb_sz]); // padding leaves it as it is
+      const pooled = concat([last, maxOverTime(x, ctx.attentionMask), meanOverTime(x, ctx.attentionMask)]); // [b, 3e]
+      return { logits: head(pooled, ctx) };
+    },
+  );
 };
 
 export const ulmfit = defineModel<AwdLstmConfig>({
@@ -155,11 +168,6 @@ export const ulmfit = defineModel<AwdLstmConfig>({
     vocab_size: vocabSize,
     weight_p: 0.8 * dropout,
   }),
-  layerGroups: ({ n_layers }) => [
-    (path) => path.startsWith("1."),
-    ...Array.from({ length: n_layers }, (_, i) => (path: string) => path.startsWith(`0.rnns.${n_layers - 1 - i}.`)),
-    (path) => path.startsWith("0.encoder."),
-  ],
   checkpoint: {
     basePrefix: "0.", // what fastai saves as an encoder
     ignore: [/(^|\.)encoder_dp\.emb\.weight$/, /^1\.decoder\.weight$/, /\.module\.weight_hh_l0$/],

@@ -8,7 +8,7 @@ import { type ActivationName, activations } from "./activations.js";
 const at = [-3, -0.5, 0, 1, 12];
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
 
-// Of torch's own functions: F.gelu at these places.
+// Of torch's F.gelu.
 const gelu = [-0.00404969409489031, -0.15426876936299344, 0, 0.8413447460685429, 12];
 const geluTanh = [-0.00363739, -0.15428599, 0, 0.84119199, 12];
 
@@ -18,6 +18,7 @@ test.each<[ActivationName, readonly number[]]>([
   ["gelu_new", geluTanh],
   ["gelu_fast", geluTanh],
   ["gelu_accurate", geluTanh],
+  ["gelu_python_tanh", geluTanh],
   ["gelu_pytorch_tanh", geluTanh],
   ["gelu_10", [...gelu.slice(0, 4), 10]],
   ["quick_gelu", at.map((x) => x * sigmoid(1.702 * x))],
@@ -26,7 +27,7 @@ test.each<[ActivationName, readonly number[]]>([
   ["relu6", [0, 0, 0, 1, 6]],
   ["silu", at.map((x) => x * sigmoid(x))],
   ["swish", at.map((x) => x * sigmoid(x))],
-  ["mish", at.map((x) => x * Math.tanh(Math.log1p(Math.exp(x))))],
+  ["leaky_relu", [-0.03, -0.005, 0, 1, 12]],
   ["tanh", at.map(Math.tanh)],
   ["sigmoid", at.map(sigmoid)],
   ["linear", at],

@@ -1,11 +1,11 @@
 import type { Dim } from "../core/dim.js";
 import { TesseraError } from "../core/errors.js";
-import { module, param } from "../core/module.js";
+import { buffer, module, param } from "../core/module.js";
 import type { Tensor } from "../core/tensor.js";
-import { constant, range } from "../ops/constant.js";
-import { abs, add, cast, less, lessOrEqual, maximum, minimum, mul, neg, sub } from "../ops/elementwise.js";
+import { constant } from "../ops/constant.js";
+import { abs, add, cast, less, maximum, minimum, mul, neg, sub } from "../ops/elementwise.js";
 import { gather } from "../ops/gather.js";
-import { matmul } from "../ops/matmul.js";
+import { cumulativeSum } from "../ops/reduce.js";
 import { expandDims, reshape, transpose } from "../ops/shape.js";
 
 /** Sizes of sines and cosines: `θ_j = base^{−2j/d}`, one for each pair of elements. */
@@ -37,6 +37,11 @@ export function sinusoidalPositions(
   return module({}, (_, positions: Tensor) => gather(constant(table, [length, d]), positions));
 }
 
+/** Positions from a table that is on disk and not learned. `positions: [...]` int64 → `[..., d]`. @param length rows of the table */
+export function tabulatedPositions(length: number, d: number) {
+  return module({ weight: buffer([length, d], "zeros") }, ({ weight }, positions: Tensor) => gather(weight, positions));
+}
+
 /**
  * Learned positions: a vector for each of `length` positions. GPT-2, BERT, OPT. `positions: [...]` int64 → `[..., d]`.
  *
@@ -53,45 +58,10 @@ export function learnedPositions(
 }
 
 /**
- * Positions counted over tokens alone, `Σ_{j≤i} mask_j − 1`, and −1 for padding. OPT. `mask: [b, t]` int64, 1 for tokens → int64 `[b, t]`.
+ * Positions counted over tokens alone, `Σ_{j≤i} mask_j − 1`, and −1 for padding. OPT, RoBERTa. `mask: [b, t]` int64, 1 for tokens → int64 `[b, t]`.
  */
 export function tokenPositions(mask: Tensor): Tensor {
-  const t = mask.shape[1]!;
-  const upTo = cast(lessOrEqual(reshape(range(t), [t, 1]), reshape(range(t), [1, t])), "float32"); // [t, t]
-  return sub(mul(cast(matmul(cast(mask, "float32"), upTo), "int64"), mask), 1);
-}
-
-/** Cosines and sines of rotary positions, each `[length, r/2]`. */
-export interface RotaryTables {
-  readonly cos: Tensor;
-  readonly sin: Tensor;
-}
-
-/**
- * Tables for {@link rotate}: angle `i · base^{−2j/r}` for position `i` and pair `j`. Su et al. 2021, section 3.2.
- *
- * @param length positions that are tabulated
- * @param r rotated elements of a head (all of it, or part: partial rotary)
- * @param inverseFrequencies in place of `base^{−2j/r}`: scaled rotary (LLaMA 3, YaRN)
- * @param factor on both tables: attention scaling of YaRN. Default 1
- */
-export function rotaryTables(
-  length: number,
-  r: number,
-  {
-    base = 10000,
-    inverseFrequencies = frequencies(r, base),
-    factor = 1,
-  }: { readonly base?: number; readonly inverseFrequencies?: ArrayLike<number>; readonly factor?: number } = {},
-): RotaryTables {
-  if (r % 2 !== 0) throw new TesseraError("argument", `rotaryTables: the rotated size must be even, got ${r}`);
-  const half = r / 2;
-  const table = (f: (angle: number) => number) =>
-    Float32Array.from(
-      { length: length * half },
-      (_, k) => factor * f(Math.floor(k / half) * inverseFrequencies[k % half]!),
-    );
-  return { cos: constant(table(Math.cos), [length, half]), sin: constant(table(Math.sin), [length, half]) };
+  return sub(mul(cumulativeSum(mask, 1), mask), 1);
 }
 
 /** Slopes of ALiBi: `2^{−8k/n}`, k = 1 … n, for the nearest lower power of two, then every other one of twice as many. Press et al. 2022. */

@@ -22,9 +22,16 @@ export function lockedDropout(x: Tensor, rate: number, ctx: Context): Tensor {
  * `weight: [v, d]`, `ids: [b, t]` → `[b, t, d]`.
  *
  * @param rate probability of dropping a word, in [0, 1)
+ * @param padding a token whose vector no text changes. Default none
  */
-export function embeddingDropout(weight: Tensor, ids: Tensor, rate: number, ctx: Context): Tensor {
-  const x = gather(weight, ids);
+export function embeddingDropout(
+  weight: Tensor,
+  ids: Tensor,
+  rate: number,
+  ctx: Context,
+  padding?: number | null,
+): Tensor {
+  const x = gather(weight, ids, { frozenRow: padding ?? undefined });
   if (!ctx.training || rate === 0) return x;
   return mul(x, gather(ctx.dropout(full([weight.shape[0]!, 1], 1, weight.dtype), rate), ids));
 }

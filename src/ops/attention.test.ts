@@ -7,18 +7,18 @@ import { evaluate } from "../runtime/evaluate.js";
 import { nativeRuntime } from "../runtime/native.js";
 import { flops } from "../transforms/flops.js";
 import { grad } from "../transforms/grad.js";
-import { attention } from "./attention.js";
+import { type AttentionMask, attention } from "./attention.js";
 import { mul } from "./elementwise.js";
 import { sum } from "./reduce.js";
 
 /** Looked at, attention is computed whole. */
-const whole = (q: Tensor, k: Tensor, v: Tensor) =>
+const whole = (q: Tensor, k: Tensor, v: Tensor, mask: AttentionMask) =>
   withObserver(
     (_, value) => value,
-    () => attention(q, k, v, { mask: "causal" }),
+    () => attention(q, k, v, { mask }),
   );
 
-describe("causal attention in blocks of queries", () => {
+describe("masked attention in blocks of queries", () => {
   const random = randomStream(5);
   const values = (heads: number, d: number, t: number) =>
     hostTensor(
@@ -26,10 +26,20 @@ describe("causal attention in blocks of queries", () => {
       [2, t, heads, d],
     );
 
-  it.each([128, 256, 512])("of %i tokens is the whole's, and so are its gradients", async (t) => {
+  it.each([
+    [128, "causal"],
+    [256, "causal"],
+    [512, "causal"],
+    [128, { window: 50 }],
+    [256, { window: 2 }],
+    [512, { window: 90 }],
+    [512, { window: 128, unseen: "hidden once" }],
+    [512, { window: 300 }],
+    [256, { window: 999 }],
+  ] as const)("of %i tokens, %j, is the whole's, and so are its gradients", async (t, mask) => {
     const inputs = { q: values(2, 8, t), k: values(1, 8, t), v: values(1, 4, t), weights: values(2, 4, t) };
     const results = await evaluate(nativeRuntime(), inputs, ({ q, k, v, weights }) => {
-      const both = [attention(q, k, v, { mask: "causal" }), whole(q, k, v)];
+      const both = [attention(q, k, v, { mask }), whole(q, k, v, mask)];
       return Object.fromEntries(
         both.flatMap((y, i) => [
           [`y${i}`, y],
@@ -46,14 +56,17 @@ describe("causal attention in blocks of queries", () => {
     }
   });
 
-  it("leaves out what the mask would throw away", async () => {
+  it.each([
+    ["causal", 128 + 256 + 384 + 512],
+    [{ window: 100 }, 128 + 3 * 227],
+  ] as const)("leaves out what the mask would throw away: %j", async (mask, keys) => {
     let work: readonly number[] = [];
     const x = { q: values(2, 8, 512), k: values(2, 8, 512), v: values(2, 8, 512) };
     await evaluate(nativeRuntime(), x, ({ q, k, v }) => {
-      const [blocks, all] = [attention(q, k, v, { mask: "causal" }), whole(q, k, v)];
+      const [blocks, all] = [attention(q, k, v, { mask }), whole(q, k, v, mask)];
       work = [blocks, all].map((y) => Number(flops({ inputs: [], outputs: [y] })));
       return { blocks };
     });
-    expect(work[0]! / work[1]!).toBe(0.625); // (1 + 2 + 3 + 4) / 16
+    expect(work[0]! / work[1]!).toBe(keys / (4 * 512));
   });
 });

@@ -164,7 +164,7 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
       `attention: needs [b, tokens, heads, d], got ${[q, k, v].map((x) => formatShape(x.shape)).join(", ")}`,
     );
   const heads = q.shape[2]!;
-  const inBlocks = mask === "causal" && !bias && !onWeights && !isObserved() ? blocksOf(q.shape[1]!, k.shape[1]!) : 1;
+  const inBlocks = mask !== "none" && !bias && !onWeights && !isObserved() ? blocksOf(q.shape[1]!, k.shape[1]!) : 1;
   const hidden = mask === "none" ? undefined : maskBias(mask, q.shape[1]!, k.shape[1]!);
   const both = bias && hidden && add(bias, hidden);
   const once = typeof mask === "object" && mask.unseen === "hidden once";
@@ -172,22 +172,36 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
   const masked = both ? (once ? both : maximum(both, MASKED)) : (bias ?? hidden);
   const [qs, ks, vs] = [q, repeatHeads(k, heads), repeatHeads(v, heads)].map((x) => transpose(x, [0, 2, 1, 3])); // [b, h, ·, d]
   const y =
-    inBlocks > 1 ? attendInBlocks(qs!, ks!, vs!, scale, inBlocks) : attend(qs!, ks!, vs!, masked, scale, onWeights);
+    mask !== "none" && inBlocks > 1
+      ? attendInBlocks(qs!, ks!, vs!, mask, scale, inBlocks)
+      : attend(qs!, ks!, vs!, masked, scale, onWeights);
   return transpose(y, [0, 2, 1, 3]);
 }
 
 const BLOCK = 128;
 
-/** How many blocks of queries causal attention is computed in: more than one saves what the mask would throw away. */
+/** How many blocks of queries masked attention is computed in: more than one saves what the mask would throw away. */
 function blocksOf(t: Dim, s: Dim): number {
   return t === s && typeof t === "number" && t % BLOCK === 0 ? t / BLOCK : 1;
 }
 
-/** Causal attention, each block of queries over the keys up to its end: of `n` blocks, `(n − 1)/2n` of the work is left out. */
-function attendInBlocks(q: Tensor, k: Tensor, v: Tensor, scale: number, blocks: number): Tensor {
+/**
+ * Masked attention, each block of queries over the keys that any of them sees. Of `n` blocks, causal attention leaves out `(n − 1)/2n` of
+ * the work, a band all but `(BLOCK + window − 1)/t`.
+ */
+function attendInBlocks(
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+  mask: Exclude<AttentionMask, "none">,
+  scale: number,
+  blocks: number,
+): Tensor {
+  const back = mask === "causal" ? Infinity : mask.window - 1;
   const parts = split(q, blocks, 2).map((part, i) => {
-    const end = (i + 1) * BLOCK;
-    return bind(attendOp, [part, slice(k, 2, 0, end), slice(v, 2, 0, end), maskBias("causal", BLOCK, end)], { scale });
+    const [start, end] = [Math.max(0, i * BLOCK - back), (i + 1) * BLOCK];
+    const [keys, values] = [k, v].map((x) => slice(x, 2, start, end)) as [Tensor, Tensor];
+    return bind(attendOp, [part, keys, values, maskBias(mask, BLOCK, end - start)], { scale });
   });
   return concat(parts, 2);
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -19,11 +19,21 @@ const raw = {
 describe.skipIf(!existsSync(PARITY))(
   "a folder that transformers saved (skipped where ../shared/parity is missing)",
   () => {
-    it("is saved again byte for byte", () => {
-      const [from, to] = [join(PARITY, "gpt2"), join(root, "again")];
-      saveModel(to, loadModel(from));
-      for (const file of ["model.safetensors", "config.json", "generation_config.json"])
-        expect(readFileSync(join(to, file)).equals(readFileSync(join(from, file))), file).toBe(true);
+    const cases = existsSync(PARITY)
+      ? readdirSync(PARITY).filter((name) => existsSync(join(PARITY, name, "config.json")))
+      : [];
+
+    it.each(cases)("%s is saved again byte for byte, twice", (name) => {
+      const [from, once, twice] = [join(PARITY, name), join(root, `${name}-once`), join(root, `${name}-twice`)];
+      saveModel(once, loadModel(from));
+      saveModel(twice, loadModel(once));
+      for (const file of ["model.safetensors", "config.json", "generation_config.json"]) {
+        if (!existsSync(join(from, file))) continue;
+        for (const folder of [once, twice])
+          expect(readFileSync(join(folder, file)).equals(readFileSync(join(from, file))), `${folder} ${file}`).toBe(
+            true,
+          );
+      }
     });
   },
 );

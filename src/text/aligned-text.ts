@@ -138,6 +138,10 @@ function eachCluster(aligned: AlignedText, change: Normalizer, decomposed: "NFD"
   const count = (char: string) => decompose(char).length;
   for (const { index, 0: cluster } of aligned.text.matchAll(clusters)) {
     const after = change(cluster);
+    if (cluster.length === 1 && after === cluster) {
+      parts.push([after, index, index]);
+      continue;
+    }
     const before = [...characters(cluster)];
     // Of what both decompose into, in order: whether it is the first of its character, and how much makes one of those after.
     const loose = before.flatMap(([, char]) => decompose(char).map((piece, i) => ({ piece, first: i === 0 })));

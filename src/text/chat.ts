@@ -53,7 +53,9 @@ export function applyChatTemplate(
   const last = messages.at(-1);
   if (continueFinalMessage && last === undefined)
     throw new TesseraError("argument", "applyChatTemplate: there is no message to continue");
-  const shown = continueFinalMessage ? [...messages.slice(0, -1), { ...last!, content: last!.content + endMark }] : messages;
+  const shown = continueFinalMessage
+    ? [...messages.slice(0, -1), { ...last!, content: last!.content + endMark }]
+    : messages;
   const rendered = render(templateOf(config, options), {
     ...specialTokensOf(config),
     ...options.variables,
@@ -69,7 +71,10 @@ export function applyChatTemplate(
   if (!continueFinalMessage) return rendered;
   const at = rendered.lastIndexOf(endMark.trim());
   if (at < 0)
-    throw new TesseraError("unsupported", "applyChatTemplate: the template does not show the last message, or not its end");
+    throw new TesseraError(
+      "unsupported",
+      "applyChatTemplate: the template does not show the last message, or not its end",
+    );
   // A template that trims messages has trimmed the mark, too.
   return rendered.startsWith(endMark, at) ? rendered.slice(0, at) : rendered.slice(0, at).trimEnd();
 }
@@ -82,7 +87,11 @@ export function hasChatTemplate(config: TokenizerConfig): boolean {
 const endMark = "<<end of the message to continue>> ";
 
 function templatesOf({ chat_template: given }: TokenizerConfig): ReadonlyMap<string, string> {
-  const entries = Array.isArray(given) ? given : typeof given === "string" ? [{ name: "default", template: given }] : [];
+  const entries = Array.isArray(given)
+    ? given
+    : typeof given === "string"
+      ? [{ name: "default", template: given }]
+      : [];
   return new Map(
     entries.flatMap((entry): [string, string][] =>
       isRecord(entry) && typeof entry.name === "string" && typeof entry.template === "string"

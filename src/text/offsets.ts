@@ -207,21 +207,25 @@ function stretches(word: string, encoded: EncodedWord, model: ModelJson, tokens:
       const prefix = model.continuing_subword_prefix ?? "";
       const suffix = model.end_of_word_suffix ?? "";
       const inVocabulary = (char: string, at: number) =>
-        Object.hasOwn(
-          model.vocab,
-          (at > 0 ? prefix : "") + char + (at + char.length === word.length ? suffix : ""),
-        );
+        Object.hasOwn(model.vocab, (at > 0 ? prefix : "") + char + (at + char.length === word.length ? suffix : ""));
       const surface = (token: string, at: number) => {
         const start = at > 0 && token.startsWith(prefix) ? prefix.length : 0;
         const ends = suffix !== "" && token.endsWith(suffix) && token.length > suffix.length;
         return token.slice(start, ends ? -suffix.length : undefined);
       };
-      return inOrder(word, tokens, surface, (at) => {
-        let end = at;
-        do end += charAt(word, end).length;
-        while (model.fuse_unk && end < word.length && !inVocabulary(charAt(word, end), end));
-        return end;
-      }, inVocabulary, model.unk_token ?? undefined);
+      return inOrder(
+        word,
+        tokens,
+        surface,
+        (at) => {
+          let end = at;
+          do end += charAt(word, end).length;
+          while (model.fuse_unk && end < word.length && !inVocabulary(charAt(word, end), end));
+          return end;
+        },
+        inVocabulary,
+        model.unk_token ?? undefined,
+      );
     }
     case "Unigram":
       return inOrder(word, encoded.tokens ?? tokens, (token) => token);

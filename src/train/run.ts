@@ -319,6 +319,7 @@ function freshModel(
     heads: settings.heads,
     d: settings.d,
     dropout: settings.dropout,
+    ...(pad === undefined ? {} : { padding: pad }),
   };
   const architecture = Object.entries(family.architectures).find(([, { task: head }]) => head === task.head)![0];
   const rawConfig = {
@@ -329,7 +330,10 @@ function freshModel(
     model_type: family.modelType,
     architectures: [architecture],
   };
-  const model = describeModel(rawConfig, "model_config");
+  const described = describeModel(rawConfig, "model_config");
+  const start = described.facts.decoderStart;
+  const model =
+    start === undefined ? described : { ...described, rawConfig: { ...rawConfig, decoder_start_token_id: start } };
   const generation = Object.fromEntries(Object.entries(tokens).filter(([, id]) => id !== null)) as GenerationConfig;
   const weights = initialize(model.module, settings.seed);
   return { ...model, weights, generation, generationExtra: {} };

@@ -17,7 +17,7 @@ const number = (x: number | undefined) => (x === undefined ? "-" : x === 0 ? "0"
 const row = (name: string, ...cells: readonly string[]) =>
   console.log(name.padEnd(32) + cells.map((cell) => cell.padEnd(13)).join(""));
 
-function show(name: string, { comparisons, generations }: CaseResult): boolean {
+function show(name: string, { comparisons, generations, note }: CaseResult): boolean {
   const worst = (kind: string) =>
     comparisons
       .filter((c) => c.kind === kind)
@@ -29,6 +29,7 @@ function show(name: string, { comparisons, generations }: CaseResult): boolean {
   const texts = generations.length === 0 ? "-" : `${ran - wrong.length}/${ran}${later > 0 ? ` (+${later}?)` : ""}`;
   const ok = bad.length === 0 && wrong.length === 0;
   row(name, ok ? "ok" : "DIFFERS", number(worst("forward")), number(worst("gradient")), texts);
+  if (note) console.log(`    ${note}`);
   for (const { name: tensor, error } of bad.slice(0, 3)) console.log(`    ${tensor}: ${error}`);
   for (const { name: which, expected, got } of wrong)
     console.log(
