@@ -68,4 +68,11 @@ describe("architecture", () => {
     );
     expect(wrong).toEqual([]);
   });
+
+  it("keeps a model on a few screens: none over 300 lines, under 200 on average", () => {
+    const models = files.filter((file) => file.startsWith("models/"));
+    const lengths = models.map((file) => readFileSync(join(SRC, file), "utf8").split("\n").length - 1);
+    expect(models.filter((_, i) => lengths[i]! > 300)).toEqual([]);
+    expect(lengths.reduce((a, b) => a + b, 0) / lengths.length).toBeLessThan(200);
+  });
 });

@@ -6,12 +6,11 @@ import type { Context } from "../nn/context.js";
 import { embedToken } from "../nn/embed-token.js";
 import { feedForward } from "../nn/feed-forward.js";
 import { layerNorm } from "../nn/layer-norm.js";
-import { linear } from "../nn/linear.js";
+import { lmHead } from "../nn/lm-head.js";
 import { multiHeadedAttention } from "../nn/multi-headed-attention.js";
 import { alibiBias } from "../nn/positions.js";
 import { gelu } from "../ops/activation.js";
 import { add } from "../ops/elementwise.js";
-import { matmul } from "../ops/matmul.js";
 import { defineModel } from "./model.js";
 
 /**
@@ -116,14 +115,10 @@ export const bloomForCausalLm = (c: BloomConfig) =>
   module(
     {
       transformer: bloomModel(c),
-      lm_head: c.tie_word_embeddings
-        ? undefined
-        : linear(c.hidden_size, c.vocab_size, { bias: false, std: c.initializer_range }),
+      lm_head: lmHead(c.hidden_size, c.vocab_size, { tied: c.tie_word_embeddings, std: c.initializer_range }),
     },
-    ({ transformer, lm_head }, ids: Tensor, ctx: Context) => {
-      const x = ctx.scored(transformer(ids, ctx));
-      return lm_head ? lm_head(x) : matmul(x, transformer.params.word_embeddings.weight, { transB: true });
-    },
+    ({ transformer, lm_head }, ids: Tensor, ctx: Context) =>
+      lm_head(ctx.scored(transformer(ids, ctx)), transformer.params.word_embeddings.weight),
   );
 
 export const bloom = defineModel<BloomConfig>({

@@ -7,11 +7,10 @@ import type { Context } from "../nn/context.js";
 import { embedToken } from "../nn/embed-token.js";
 import { feedForward } from "../nn/feed-forward.js";
 import { layerNorm } from "../nn/layer-norm.js";
-import { linear } from "../nn/linear.js";
+import { lmHead } from "../nn/lm-head.js";
 import { multiHeadedAttention } from "../nn/multi-headed-attention.js";
 import { learnedPositions } from "../nn/positions.js";
 import { add } from "../ops/elementwise.js";
-import { matmul } from "../ops/matmul.js";
 import { defineModel } from "./model.js";
 
 /**
@@ -155,14 +154,10 @@ export const gptNeoForCausalLm = (c: GptNeoConfig) =>
   module(
     {
       transformer: gptNeoModel(c),
-      lm_head: c.tie_word_embeddings
-        ? undefined
-        : linear(c.hidden_size, c.vocab_size, { bias: false, std: c.initializer_range }),
+      lm_head: lmHead(c.hidden_size, c.vocab_size, { tied: c.tie_word_embeddings, std: c.initializer_range }),
     },
-    ({ transformer, lm_head }, ids: Tensor, ctx: Context) => {
-      const x = ctx.scored(transformer(ids, ctx));
-      return lm_head ? lm_head(x) : matmul(x, transformer.params.wte.weight, { transB: true });
-    },
+    ({ transformer, lm_head }, ids: Tensor, ctx: Context) =>
+      lm_head(ctx.scored(transformer(ids, ctx)), transformer.params.wte.weight),
   );
 
 export const gptNeo = defineModel<GptNeoConfig>({

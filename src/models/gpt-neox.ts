@@ -6,11 +6,10 @@ import type { Context } from "../nn/context.js";
 import { embedToken } from "../nn/embed-token.js";
 import { feedForward } from "../nn/feed-forward.js";
 import { layerNorm } from "../nn/layer-norm.js";
-import { linear } from "../nn/linear.js";
+import { lmHead } from "../nn/lm-head.js";
 import { multiHeadedAttention } from "../nn/multi-headed-attention.js";
 import { rotaryPositions } from "../nn/rotary-positions.js";
 import { add } from "../ops/elementwise.js";
-import { matmul } from "../ops/matmul.js";
 import { defineModel } from "./model.js";
 import { parseRopeParameters, type RopeParameters } from "./rope-parameters.js";
 
@@ -112,11 +111,9 @@ export const gptNeoXForCausalLm = (c: GptNeoXConfig) => {
     },
   );
   return module(
-    { gpt_neox: model, embed_out: c.tie_word_embeddings ? undefined : linear(d, vocab_size, { bias: false, std }) },
-    ({ gpt_neox, embed_out }, ids: Tensor, ctx: Context) => {
-      const x = ctx.scored(gpt_neox(ids, ctx));
-      return embed_out ? embed_out(x) : matmul(x, gpt_neox.params.embed_in.weight, { transB: true });
-    },
+    { gpt_neox: model, embed_out: lmHead(d, vocab_size, { tied: c.tie_word_embeddings, std }) },
+    ({ gpt_neox, embed_out }, ids: Tensor, ctx: Context) =>
+      embed_out(ctx.scored(gpt_neox(ids, ctx)), gpt_neox.params.embed_in.weight),
   );
 };
 

@@ -7,11 +7,11 @@ import type { Context } from "../nn/context.js";
 import { embedToken } from "../nn/embed-token.js";
 import { layerNorm } from "../nn/layer-norm.js";
 import { conv1d, linear } from "../nn/linear.js";
+import { lmHead } from "../nn/lm-head.js";
 import { mergeHeads, splitHeads } from "../nn/multi-headed-attention.js";
 import { lastTokenPooling } from "../nn/pooling.js";
 import { learnedPositions } from "../nn/positions.js";
 import { add, cast, equal, not } from "../ops/elementwise.js";
-import { matmul } from "../ops/matmul.js";
 import { split } from "../ops/shape.js";
 import { type Labels, parseLabels } from "./labels.js";
 import { defineModel } from "./model.js";
@@ -131,12 +131,10 @@ export const gpt2LmHeadModel = (c: Gpt2Config) =>
   module(
     {
       transformer: gpt2Model(c),
-      lm_head: c.tie_word_embeddings ? undefined : linear(c.n_embd, c.vocab_size, { bias: false }),
+      lm_head: lmHead(c.n_embd, c.vocab_size, { tied: c.tie_word_embeddings }),
     },
-    ({ transformer, lm_head }, ids: Tensor, ctx: Context) => {
-      const x = ctx.scored(transformer(ids, ctx));
-      return lm_head ? lm_head(x) : matmul(x, transformer.params.wte.weight, { transB: true });
-    },
+    ({ transformer, lm_head }, ids: Tensor, ctx: Context) =>
+      lm_head(ctx.scored(transformer(ids, ctx)), transformer.params.wte.weight),
   );
 
 /** A label, or several, or a number, for the whole text, of the last token that is no padding: logits `[b, n]`. */

@@ -5,12 +5,11 @@ import { type ActivationName, activationNames, activations } from "../nn/activat
 import type { Context } from "../nn/context.js";
 import { embedToken } from "../nn/embed-token.js";
 import { gatedFeedForward } from "../nn/feed-forward.js";
-import { linear } from "../nn/linear.js";
+import { lmHead } from "../nn/lm-head.js";
 import { multiHeadedAttention } from "../nn/multi-headed-attention.js";
 import { rmsNorm } from "../nn/rms-norm.js";
 import { rotaryPositions } from "../nn/rotary-positions.js";
 import { add } from "../ops/elementwise.js";
-import { matmul } from "../ops/matmul.js";
 import { defineModel, type ModelFamily, type ModelSizes } from "./model.js";
 import { parsePaddingId } from "./padding-id.js";
 import { parseRopeParameters, type RopeFields, type RopeParameters } from "./rope-parameters.js";
@@ -165,14 +164,9 @@ export const llamaForCausalLm = (c: LlamaConfig, layerOf: (c: LlamaConfig, layer
     },
   );
   return module(
-    {
-      model,
-      lm_head: c.tie_word_embeddings ? undefined : linear(c.hidden_size, c.vocab_size, { bias: false, std }),
-    },
-    ({ model, lm_head }, ids: Tensor, ctx: Context) => {
-      const x = ctx.scored(model(ids, ctx));
-      return lm_head ? lm_head(x) : matmul(x, model.params.embed_tokens.weight, { transB: true });
-    },
+    { model, lm_head: lmHead(c.hidden_size, c.vocab_size, { tied: c.tie_word_embeddings, std }) },
+    ({ model, lm_head }, ids: Tensor, ctx: Context) =>
+      lm_head(ctx.scored(model(ids, ctx)), model.params.embed_tokens.weight),
   );
 };
 

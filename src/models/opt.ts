@@ -9,10 +9,10 @@ import { feedForward } from "../nn/feed-forward.js";
 import { layerDrop } from "../nn/layer-drop.js";
 import { layerNorm, plainLayerNorm } from "../nn/layer-norm.js";
 import { linear } from "../nn/linear.js";
+import { lmHead } from "../nn/lm-head.js";
 import { multiHeadedAttention } from "../nn/multi-headed-attention.js";
 import { learnedPositions, tokenPositions } from "../nn/positions.js";
 import { add } from "../ops/elementwise.js";
-import { matmul } from "../ops/matmul.js";
 import { defineModel } from "./model.js";
 import { parsePaddingId } from "./padding-id.js";
 
@@ -147,14 +147,13 @@ export const optForCausalLm = (c: OptConfig) =>
   module(
     {
       model: optModel(c),
-      lm_head: c.tie_word_embeddings
-        ? undefined
-        : linear(c.word_embed_proj_dim ?? c.hidden_size, c.vocab_size, { bias: false, std: c.init_std }),
+      lm_head: lmHead(c.word_embed_proj_dim ?? c.hidden_size, c.vocab_size, {
+        tied: c.tie_word_embeddings,
+        std: c.init_std,
+      }),
     },
-    ({ model, lm_head }, ids: Tensor, ctx: Context) => {
-      const x = ctx.scored(model(ids, ctx));
-      return lm_head ? lm_head(x) : matmul(x, model.params.decoder.embed_tokens.weight, { transB: true });
-    },
+    ({ model, lm_head }, ids: Tensor, ctx: Context) =>
+      lm_head(ctx.scored(model(ids, ctx)), model.params.decoder.embed_tokens.weight),
   );
 
 export const opt = defineModel<OptConfig>({

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { tinyModel } from "../../test/support/tiny-model.js";
-import { hostTensor } from "../core/host-tensor.js";
+import { type HostTensor, hostTensor } from "../core/host-tensor.js";
 import { parametersOf, parameterTree } from "../core/module.js";
-import type { Tensor } from "../core/tensor.js";
+import { Tensor } from "../core/tensor.js";
 import { sequenceContext } from "../nn/context.js";
 import { add, mul } from "../ops/elementwise.js";
 import { sum } from "../ops/reduce.js";
@@ -24,12 +24,15 @@ const ids = [3, 0, 8, 0, 5, 4];
 async function unfeltRows(config: Readonly<Record<string, unknown>>, table: string): Promise<readonly number[]> {
   const { module, weights } = tinyModel(config);
   expect([...parametersOf(module).keys()]).toContain(table);
-  const feeds = { ...Object.fromEntries(weights), ids: hostTensor(ids, [1, ids.length], "int64") };
+  const feeds: Readonly<Record<string, HostTensor>> = {
+    ...Object.fromEntries(weights),
+    ids: hostTensor(ids, [1, ids.length], "int64"),
+  };
   const { gradient } = await evaluate(nativeRuntime(), feeds, (given) => {
     const ctx = sequenceContext({ batch: 1, length: ids.length });
     const tree = parameterTree(module, (path) => given[path]);
-    const outputs: Tensor | Readonly<Record<string, Tensor>> = module(tree, given.ids!, ctx);
-    const loss = Object.values("dtype" in outputs ? { outputs } : outputs)
+    const outputs = module(tree, given.ids!, ctx) as Tensor | Readonly<Record<string, Tensor>>;
+    const loss = Object.values(outputs instanceof Tensor ? [outputs] : outputs)
       .map((y) => sum(mul(y, y)))
       .reduce((a, b) => add(a, b));
     return { gradient: grad(loss, [given[table]!])[0]! };

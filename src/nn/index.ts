@@ -14,6 +14,7 @@ export * from "./highway.js";
 export * from "./layer-drop.js";
 export * from "./layer-norm.js";
 export * from "./linear.js";
+export * from "./lm-head.js";
 export * from "./losses.js";
 export * from "./lstm.js";
 export * from "./masked-lm-head.js";

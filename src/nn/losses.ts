@@ -43,8 +43,9 @@ export function binaryCrossEntropy(
   targets: Tensor,
   { ignoreIndex = -100 }: Pick<CrossEntropyOptions, "ignoreIndex"> = {},
 ): Tensor {
-  // max(x, 0) − x y + log(1 + e^−|x|), which no large logit overflows
-  const losses = add(sub(maximum(logits, 0), mul(logits, targets)), log(add(exp(neg(abs(logits))), 1)));
+  // max(x, 0) − x y + log(1 + e^−|x|), which no large logit overflows; the maximum as (x + |x|) / 2, whose slope at 0 is the right one
+  const size = abs(logits);
+  const losses = add(sub(mul(add(logits, size), 0.5), mul(logits, targets)), log(add(exp(neg(size)), 1)));
   return meanOf(losses, not(equal(targets, ignoreIndex)));
 }
 
