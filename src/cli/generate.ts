@@ -3,18 +3,13 @@ import type { Command } from "commander";
 import { TesseraError } from "../core/errors.js";
 import type { CompiledModel, TextOptions } from "../generate/index.js";
 import type { Tokenizer } from "../text/index.js";
+import { addGenerationFlags, type GenerationFlags, generationOptions } from "./generation-flags.js";
+import { interruptible } from "./interruptible.js";
 import { modelFolder } from "./model-folder.js";
-import { real, whole } from "./options.js";
+import { whole } from "./options.js";
 
-interface Flags {
+interface Flags extends GenerationFlags {
   readonly model: string;
-  readonly maxTokens: number;
-  readonly temperature?: number;
-  readonly topK?: number;
-  readonly topP?: number;
-  readonly minP?: number;
-  readonly repetitionPenalty?: number;
-  readonly seed?: number;
   readonly stop?: readonly string[];
   readonly threads?: number;
   readonly json?: boolean;
@@ -22,30 +17,12 @@ interface Flags {
 
 /** `tessera generate`. */
 export function addGenerate(program: Command): void {
-  program
+  const command = program
     .command("generate")
     .description("continue a text; without one, read prompts line by line")
     .argument("[prompt]", "the text to continue; - reads it from standard input")
-    .option("--model <name|folder>", "a model that comes with the package, or a model folder", "ishmael")
-    .option("--max-tokens <n>", "most tokens to generate", whole("--max-tokens", { min: 1 }), 200)
-    .option(
-      "--temperature <x>",
-      "0 takes the most probable token, 1 draws as the model says",
-      real("--temperature", { min: 0 }),
-    )
-    .option("--top-k <n>", "draw from the n most probable tokens; 0 is all", whole("--top-k", { min: 0 }))
-    .option("--top-p <x>", "draw from the most probable tokens that add up to x", real("--top-p", { min: 0, max: 1 }))
-    .option(
-      "--min-p <x>",
-      "draw from tokens at least x times as probable as the most probable",
-      real("--min-p", { min: 0, max: 1 }),
-    )
-    .option(
-      "--repetition-penalty <x>",
-      "above 1: tokens that occurred become less probable",
-      real("--repetition-penalty", { above: 0 }),
-    )
-    .option("--seed <n>", "equal seeds draw equal texts (default: another one each time)", whole("--seed", { min: 0 }))
+    .option("--model <name|folder>", "a model that comes with the package, or a model folder", "ishmael");
+  addGenerationFlags(command, 200)
     .option("--stop <text...>", "end before this text")
     .option("--threads <n>", "processor threads (default: one a core)", whole("--threads", { min: 1, max: 1024 }))
     .option("--json", "print one JSON object a completion: prompt, text, ids, finishReason")
@@ -76,8 +53,13 @@ async function generate(prompt: string | undefined, flags: Flags): Promise<void>
     loadTokenizer(folder),
     compileModel(model, { runtime, ...(flags.threads === undefined ? {} : { threads: flags.threads }) }),
   ]);
-  const { model: _, maxTokens, stop, threads: __, json, ...sampling } = flags;
-  const options: TextOptions = { ...sampling, maxNewTokens: maxTokens, overflow: "slide", ...(stop ? { stop } : {}) };
+  const { stop, json } = flags;
+  const translates = model.task === "seq2seq-lm"; // its text is another one, not the prompt's continuation
+  const options: TextOptions = {
+    ...generationOptions(flags),
+    overflow: translates ? "stop" : "slide",
+    ...(stop ? { stop } : {}),
+  };
   using open = compiled;
   if (prompt === undefined && (process.stdin.isTTY || !json)) await converse(open, tokenizer, options);
   else {
@@ -100,7 +82,7 @@ async function complete(
     process.stdout.write(`${JSON.stringify({ prompt, ...completion })}\n`);
     return;
   }
-  process.stdout.write(prompt);
+  if (model.model.task !== "seq2seq-lm") process.stdout.write(prompt);
   try {
     for await (const piece of streamText(model, tokenizer, prompt, options)) process.stdout.write(piece);
   } finally {
@@ -128,24 +110,6 @@ async function converse(model: CompiledModel, tokenizer: Tokenizer, options: Tex
       }
     }
     if (terminal) lines.prompt();
-  }
-}
-
-/** Runs with a signal that Ctrl-C aborts; a second Ctrl-C ends the process as usual. */
-async function interruptible(
-  run: (signal: AbortSignal) => Promise<void>,
-  source: {
-    once(event: "SIGINT", listener: () => void): unknown;
-    off(event: "SIGINT", listener: () => void): unknown;
-  } = process,
-): Promise<void> {
-  const controller = new AbortController();
-  const abort = () => controller.abort();
-  source.once("SIGINT", abort);
-  try {
-    await run(controller.signal);
-  } finally {
-    source.off("SIGINT", abort);
   }
 }
 

@@ -19,6 +19,14 @@ export interface TrainingSet {
   write(position: number, batch: Readonly<Record<string, HostTensor>>, row: number): void;
 }
 
+/** Nothing to train on: all of the data is evaluated. */
+export const noExamples: TrainingSet = {
+  size: 0,
+  write() {
+    throw new TesseraError("argument", "train: there are no examples to train on");
+  },
+};
+
 /** Windows of a text: where each begins. */
 export interface Windows {
   /** How many there are, for training in an epoch. */
@@ -62,10 +70,17 @@ export function shuffledWindows(tokens: Tokens, length: number, seed: number, wh
  * The text cut into windows from its beginning, the last one perhaps shorter; or, where there are more than `most`, that many at even
  * distances.
  *
- * @throws TesseraError `data` for fewer than `length + 1` tokens
+ * @param least tokens there have to be
+ * @throws TesseraError `data` for fewer than `least` tokens
  */
-export function evenWindows(tokens: Tokens, length: number, most: number, where: string): Windows {
-  requireWindow(tokens, length, where);
+export function evenWindows(
+  tokens: Tokens,
+  length: number,
+  most: number,
+  where: string,
+  least: number = length + 1,
+): Windows {
+  requireWindow(tokens, Math.min(length, least - 1), where);
   const all = Math.ceil((tokens.length - 1) / length);
   const size = Math.min(all, most);
   return { size, start: (index) => Math.floor((index * all) / size) * length };
@@ -88,8 +103,14 @@ export function trainingWindows(tokens: Tokens, length: number, seed: number, wh
 }
 
 /** {@link evenWindows} as rows of `inputs` and `labels`; labels after the text's end do not count. @throws TesseraError as they do */
-export function evaluationWindows(tokens: Tokens, length: number, most: number, where: string): EvaluationSet {
-  const { size, start } = evenWindows(tokens, length, most, where);
+export function evaluationWindows(
+  tokens: Tokens,
+  length: number,
+  most: number,
+  where: string,
+  least?: number,
+): EvaluationSet {
+  const { size, start } = evenWindows(tokens, length, most, where, least);
   return { size, write: (index, batch, row) => writeWindow(tokens, start(index), length, batch, row) };
 }
 
