@@ -2,8 +2,8 @@ import { createInterface } from "node:readline";
 import type { Command } from "commander";
 import { TesseraError } from "../core/errors.js";
 import type { CompiledModel, TextOptions } from "../generate/index.js";
-import type { LoadedTokenizer } from "../text/index.js";
 import type { ChatMessage } from "../text/chat.js";
+import type { LoadedTokenizer } from "../text/index.js";
 import { addGenerationFlags, type GenerationFlags, generationOptions } from "./generation-flags.js";
 import { interruptible } from "./interruptible.js";
 import { modelFolder } from "./model-folder.js";
@@ -51,15 +51,21 @@ interface Conversation {
 
 async function chat(message: string | undefined, flags: Flags): Promise<void> {
   const folder = await modelFolder(flags.model);
-  const [{ loadModel }, { loadTokenizer }, { loadChatTemplates }, { nativeRuntime }, { compileModel }, { hasChatTemplate }] =
-    await Promise.all([
-      import("../pretrained/load-model.js"),
-      import("../text/load-tokenizer.js"),
-      import("../text/load-chat-template.js"),
-      import("../runtime/native.js"),
-      import("../generate/index.js"),
-      import("../text/chat.js"),
-    ]);
+  const [
+    { loadModel },
+    { loadTokenizer },
+    { loadChatTemplates },
+    { nativeRuntime },
+    { compileModel },
+    { hasChatTemplate },
+  ] = await Promise.all([
+    import("../pretrained/load-model.js"),
+    import("../text/load-tokenizer.js"),
+    import("../text/load-chat-template.js"),
+    import("../runtime/native.js"),
+    import("../generate/index.js"),
+    import("../text/chat.js"),
+  ]);
   const runtime = nativeRuntime();
   const read = await loadTokenizer(folder);
   const tokenizer = { ...read, config: await loadChatTemplates(folder, read.config) };

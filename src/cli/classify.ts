@@ -21,7 +21,11 @@ Examples:
         texts,
         flags,
         (classify, some) => classify(some, { topK: flags.topK ?? null, truncation: flags.truncate ?? false }),
-        (labels, text) => under(text, labels.map(({ label, score }) => `${scoreBar(score)} ${label}`)),
+        (labels, text) =>
+          under(
+            text,
+            labels.map(({ label, score }) => `${scoreBar(score)} ${label}`),
+          ),
       ),
     );
 }

@@ -34,7 +34,8 @@ Examples:
         texts,
         flags,
         (embed, some) => embed(some, { pooling: pool, normalize, truncation: truncate }),
-        (vector, text) => `${text}\n  [${vector.slice(0, 6).map(shown).join(", ")}${vector.length > 6 ? ", …" : ""}] ${vector.length} numbers`,
+        (vector, text) =>
+          `${text}\n  [${vector.slice(0, 6).map(shown).join(", ")}${vector.length > 6 ? ", …" : ""}] ${vector.length} numbers`,
       );
     });
 }

@@ -35,7 +35,10 @@ Examples:
           (filled, text) => {
             const masks = (Array.isArray(filled[0]) ? filled : [filled]) as readonly (readonly FilledMask[])[];
             const lines = masks.map((tokens) => tokens.map((t) => `${scoreBar(t.score)} ${t.token_str}`));
-            return under(text, lines.flatMap((some, i) => (i === 0 ? some : ["", ...some])));
+            return under(
+              text,
+              lines.flatMap((some, i) => (i === 0 ? some : ["", ...some])),
+            );
           },
         );
       },

@@ -38,7 +38,9 @@ export function addGenerationFlags(command: Command, most: number): Command {
 }
 
 /** The options that the flags ask for. */
-export function generationOptions(flags: GenerationFlags): GenerationOptions {
+export function generationOptions(
+  flags: GenerationFlags,
+): Pick<GenerationOptions, "maxNewTokens" | Exclude<keyof GenerationFlags, "maxTokens">> {
   const { maxTokens, temperature, topK, topP, minP, repetitionPenalty, seed } = flags;
   const given = { temperature, topK, topP, minP, repetitionPenalty, seed };
   return {

@@ -1,10 +1,18 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { messageOf, TesseraError } from "../core/errors.js";
+import { addAnswer } from "./answer.js";
 import { addBench } from "./bench.js";
+import { addChat } from "./chat.js";
+import { addClassify } from "./classify.js";
+import { addEmbed } from "./embed.js";
+import { addEvaluate } from "./evaluate.js";
+import { addFillMask } from "./fill-mask.js";
 import { addGenerate } from "./generate.js";
 import { addInfo } from "./info.js";
 import { addInspect } from "./inspect.js";
+import { addRewrite } from "./rewrite.js";
+import { addTag } from "./tag.js";
 import { addTokenizer } from "./tokenizer.js";
 import { addTrain } from "./train.js";
 
@@ -27,7 +35,23 @@ export async function runCli(args: readonly string[]): Promise<number> {
       "after",
       "\nExit codes: 0 done, 1 an error (one line on standard error), 130 interrupted. TESSERA_DEBUG=1 shows where an error came from.",
     );
-  for (const add of [addGenerate, addTrain, addTokenizer, addInfo, addInspect, addBench]) add(program);
+  for (const add of [
+    addGenerate,
+    addChat,
+    addFillMask,
+    addClassify,
+    addTag,
+    addAnswer,
+    addEmbed,
+    addRewrite,
+    addTrain,
+    addEvaluate,
+    addTokenizer,
+    addInfo,
+    addInspect,
+    addBench,
+  ])
+    add(program);
   try {
     await program.parseAsync(args, { from: "user" });
     return Number(process.exitCode ?? 0);

@@ -33,7 +33,10 @@ const roberta: StackPaths = {
   attention: "roberta.encoder.layer.#.attention.attention_weights",
 };
 
-/** By `model_type`; with the prefix that a checkpoint with a head has. A family without an entry has no recorded cases yet. */
+/**
+ * By `model_type`; with the prefix that a checkpoint with a head has. What a family without an entry computes can be captured by its paths
+ * all the same.
+ */
 export const innerPaths: Readonly<Record<string, InnerPaths>> = {
   bert: {
     embeddings: "bert.embeddings",
@@ -99,5 +102,26 @@ export const innerPaths: Readonly<Record<string, InnerPaths>> = {
     layer: "transformer.h.#",
     last: "transformer.ln_f",
     attention: "transformer.h.#.attn.attention_weights",
+  },
+  gpt3: {
+    embeddings: "$embed",
+    layer: "h.#",
+    last: "ln_f",
+    attention: "h.#.self_attn.attention_weights",
+  },
+  transformer: {
+    encoder: {
+      embeddings: "encoder.embeddings",
+      layer: "encoder.layers.#",
+      last: "encoder",
+      attention: "encoder.layers.#.self_attn.attention_weights",
+    },
+    decoder: {
+      embeddings: "decoder.embeddings",
+      layer: "decoder.layers.#",
+      last: "decoder",
+      attention: "decoder.layers.#.self_attn.attention_weights",
+      cross: "decoder.layers.#.multihead_attn.attention_weights",
+    },
   },
 };

@@ -6,7 +6,7 @@ import { bestTokens, capture, edit, lensTable, logitLens, patch } from "./index.
 const ids = [3, 1, 4, 1, 5];
 
 describe("logitLens", () => {
-  it.each(["gpt2", "llama", "opt", "bert"])(
+  it.each(["gpt2", "gpt3", "llama", "opt", "bert"])(
     "%s: reads each state as the model would read its last one",
     async (modelType) => {
       const model = freshModel(modelType);

@@ -18,7 +18,8 @@ import { defineModel } from "./model.js";
 
 /**
  * ULMFiT's AWD-LSTM: LSTM layers with dropped hidden-to-hidden weights, locked dropout and whole words dropped. Merity et al. 2018;
- * Howard & Ruder 2018. Fields and parameters as fastai's `AWD_LSTM`, rates those of the paper's language model unless given.
+ * Howard & Ruder 2018. Fields and parameters as fastai's `AWD_LSTM`, rates those of its language model unless given. A fresh embedding is
+ * N(0, 1) where fastai has ±0.1, from which three small layers need ten times the steps to see more than the frequencies of words.
  */
 export interface AwdLstmConfig {
   readonly vocab_size: number;
@@ -72,7 +73,7 @@ const awdLstm = (c: AwdLstmConfig) => {
   return module(
     {
       encoder: module(
-        { weight: param([c.vocab_size, c.emb_sz], { uniform: 0.1 }) },
+        { weight: param([c.vocab_size, c.emb_sz], { normal: 1 }) },
         ({ weight }, ids: Tensor, ctx: Context) => embeddingDropout(weight, ids, c.embed_p, ctx, c.pad_token),
       ),
       rnns: Array.from({ length: c.n_layers }, layer),

@@ -32,6 +32,9 @@ export async function readExamples(path: string): Promise<ExampleFile> {
   return { ...file, examples };
 }
 
+/** Whether a name ends as that of a data set that {@link readExamples} reads. */
+export const isDataSet = (path: string): boolean => extname(path).toLowerCase() in readers;
+
 type Reader = (bytes: Uint8Array, path: string) => readonly Example[] | Promise<readonly Example[]>;
 
 const lines: Reader = (bytes, path) =>

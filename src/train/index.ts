@@ -1,4 +1,5 @@
 export * from "./adamw.js";
+export { type BleuOptions, type BleuScore, bleu, tokenize13a } from "./bleu.js";
 export {
   listCheckpoints,
   type Progress,
@@ -7,12 +8,14 @@ export {
   type TrainingState,
   writeCheckpoint,
 } from "./checkpoint.js";
+export * from "./chrf.js";
 export * from "./corpus.js";
 export * from "./evaluate.js";
+export * from "./evaluate-model.js";
 export * from "./loop.js";
 export * from "./loss-curve.js";
 export * from "./objective.js";
-export * from "./run.js";
+export { type PrepareOptions, resumeRun, startRun, type TrainingRun } from "./run.js";
 export * from "./schedule.js";
 export * from "./settings.js";
 export * from "./train-step.js";

@@ -261,7 +261,7 @@ function taskFor({ task: name }: TrainSettings, family: AnyModelFamily): Trainin
 }
 
 /** Settings that the task does not read must be left at their defaults. */
-function requireUsed(settings: TrainSettings, { name, uses }: TrainingTask): void {
+export function requireUsed(settings: TrainSettings, { name, uses }: TrainingTask): void {
   const defaults: Readonly<Record<string, unknown>> = parseTrainSettings({ data: ["-"], out: "-" });
   const idle = taskSettings.filter(
     (key) => !uses.includes(key) && JSON.stringify(settings[key]) !== JSON.stringify(defaults[key]),
@@ -346,7 +346,12 @@ function contextLength({ context_length, from }: TrainSettings, { facts }: Langu
   return context_length ?? Math.min(most, from === null ? 128 : 1024);
 }
 
-function requireVocabulary({ facts }: LanguageModel, { vocabSize }: LoadedTokenizer, { from }: TrainSettings): void {
+/** @throws TesseraError `tokenizer` where the model has no place for some tokens */
+export function requireVocabulary(
+  { facts }: LanguageModel,
+  { vocabSize }: Pick<LoadedTokenizer, "vocabSize">,
+  { from }: Pick<TrainSettings, "from">,
+): void {
   if (vocabSize > facts.vocabSize)
     throw new TesseraError(
       "tokenizer",
@@ -405,7 +410,7 @@ function decide(
 }
 
 /** Most windows of at most 1024 tokens together: what they activate then stays in the processor's caches. */
-function microBatch(batchSize: number, length: number): number {
+export function microBatch(batchSize: number, length: number): number {
   const divisors = Array.from({ length: batchSize }, (_, i) => i + 1).filter((n) => batchSize % n === 0);
   return divisors.findLast((n) => n * length <= 1024) ?? 1;
 }
@@ -419,7 +424,8 @@ function warningsOf(model: LanguageModel, { steps, batch_size }: RunSettings, wi
   return [...model.warnings, ...many];
 }
 
-function namesOf(files: readonly FileRecord[]): string {
+/** How messages name files. */
+export function namesOf(files: readonly FileRecord[]): string {
   const names = files.map(({ path }) => path);
   return names.length <= 3 ? names.join(", ") : `${names.slice(0, 2).join(", ")} and ${names.length - 2} more`;
 }

@@ -1,7 +1,7 @@
 import { headObjective } from "../head-objective.js";
 import { ignored } from "../objective.js";
 import type { TrainingTask } from "./task.js";
-import { fillRow, readTextData, type TextData, tokenizedText, windowRows } from "./text-data.js";
+import { fillInput, fillRow, readTextData, type TextData, tokenizedText, windowRows } from "./text-data.js";
 
 /** A language model in each direction on running text (ELMo, Peters et al. 2018, section 3.1). */
 export const bidirectionalLm: TrainingTask<TextData> = {
@@ -13,10 +13,7 @@ export const bidirectionalLm: TrainingTask<TextData> = {
   prepare(data, context) {
     const { context_length: length, label_smoothing: labelSmoothing } = context.settings;
     const rows = windowRows(tokenizedText(data, context), context, length, (window, _, batch, row) => {
-      const ones = Array.from(window, () => 1);
-      fillRow(batch, "input_ids", row, window, 0);
-      fillRow(batch, "attention_mask", row, ones, 0);
-      fillRow(batch, "token_type_ids", row, [], 0);
+      fillInput(batch, row, [...window], 0);
       fillRow(batch, "labels", row, window, ignored);
     });
     const objective = headObjective({ task: "bidirectional-lm", length, labelSmoothing });

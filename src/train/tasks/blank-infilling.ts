@@ -6,7 +6,7 @@ import { ignored } from "../objective.js";
 import { shuffled } from "../windows.js";
 import { poisson } from "./poisson.js";
 import type { TrainingTask } from "./task.js";
-import { fillRow, readTextData, type TextData, tokenizedText, windowRows } from "./text-data.js";
+import { fillInput, fillRow, readTextData, type TextData, tokenizedText, windowRows } from "./text-data.js";
 
 /** The tokens that blanks are made of, as GLM's tokenizers spell them. */
 export const blankTokens = {
@@ -42,14 +42,7 @@ export const blankInfilling: TrainingTask<TextData> = {
     const rows = windowRows(tokenizedText(data, context), context, room, (window, random, batch, row) => {
       const made =
         random.next() < 0.5 ? leaveSpans([...window], random, options) : leaveEnd([...window], random, options);
-      fillRow(batch, "input_ids", row, made.ids, 0);
-      fillRow(
-        batch,
-        "attention_mask",
-        row,
-        made.ids.map(() => 1),
-        0,
-      );
+      fillInput(batch, row, made.ids, 0);
       fillRow(batch, "position_ids", row, made.positions, 0);
       fillRow(batch, "block_position_ids", row, made.blockPositions, 0);
       fillRow(batch, "labels", row, made.labels, ignored);

@@ -1,7 +1,7 @@
 import { causalLanguageModeling } from "../objective.js";
-import { evaluationWindows, trainingWindows } from "../windows.js";
+import { evaluationWindows, noExamples, trainingWindows } from "../windows.js";
 import type { TrainingTask } from "./task.js";
-import { readTextData, type TextData, tokenizedText } from "./text-data.js";
+import { heldPart, readTextData, type TextData, tokenizedText, trains } from "./text-data.js";
 
 /** Next-token prediction on running text. */
 export const causalLm: TrainingTask<TextData> = {
@@ -16,9 +16,10 @@ export const causalLm: TrainingTask<TextData> = {
     const { training, validation } = tokenizedText(data, context, tokenizer.specialTokens.eos);
     return {
       objective: causalLanguageModeling(length, { labelSmoothing }),
-      training: trainingWindows(training, length, seed, `${where}: training part`),
+      training: trains(settings) ? trainingWindows(training, length, seed, `${where}: training part`) : noExamples,
       validation:
-        validation && evaluationWindows(validation, length, settings.eval_windows, `${where}: validation part`),
+        validation &&
+        evaluationWindows(validation, length, settings.eval_windows, ...heldPart(settings, length, where)),
       tokensPerRow: length,
     };
   },

@@ -5,6 +5,7 @@ import { type Example, type ExampleFile, readExamples } from "../examples.js";
 import type { TrainSettings } from "../settings.js";
 import { shuffled, type TrainingSet } from "../windows.js";
 import type { TaskData } from "./task.js";
+import { trains } from "./text-data.js";
 
 /** An example and where it stands, for messages. */
 export interface LocatedExample {
@@ -18,12 +19,15 @@ export interface ExampleData extends TaskData {
   readonly validation: readonly LocatedExample[];
 }
 
-/** Reads the data sets and keeps examples for validation: those of `validation_data`, or a share picked by chance. */
+/**
+ * Reads the data sets and keeps examples for validation: those of `validation_data`, or a share picked by chance; where the share is
+ * all of them, at most `eval_windows` at even distances.
+ */
 export async function readExampleData(
   settings: TrainSettings,
   textsOf: (example: LocatedExample) => readonly string[],
 ): Promise<ExampleData> {
-  const { data, validation_data, validation: share, seed } = settings;
+  const { data, validation_data, validation: share, seed, eval_windows: most } = settings;
   const located = (files: readonly ExampleFile[]) =>
     files.flatMap(({ path, examples }) =>
       examples.map((example, i): LocatedExample => ({ example, where: `${path}: example ${i + 1}` })),
@@ -34,7 +38,11 @@ export async function readExampleData(
   ]);
   const all = located(files);
   let [training, validation] = [all, located(held)];
-  if (held.length === 0 && share > 0) {
+  if (!trains(settings)) {
+    const count = Math.min(all.length, most);
+    training = [];
+    validation = Array.from({ length: count }, (_, i) => all[Math.floor((i * all.length) / count)]!);
+  } else if (held.length === 0 && share > 0) {
     const count = Math.round(all.length * share);
     const chosen = new Set(shuffled(all.length, randomStream(seed, "validation examples")).subarray(0, count));
     training = all.filter((_, i) => !chosen.has(i));

@@ -1,9 +1,17 @@
 import { inputLayout } from "../../text/input-layout.js";
 import { headObjective } from "../head-objective.js";
 import { ignored } from "../objective.js";
-import { continuingTokens, maskTokens, ordinaryTokens } from "./masking.js";
+import { maskingOptions, maskTokens } from "./masking.js";
 import type { TrainingTask } from "./task.js";
-import { fillRow, readTextData, requireSpecial, type TextData, tokenizedText, windowRows } from "./text-data.js";
+import {
+  fillInput,
+  fillRow,
+  readTextData,
+  requireSpecial,
+  type TextData,
+  tokenizedText,
+  windowRows,
+} from "./text-data.js";
 
 /** Masked language modelling on running text, other tokens masked in every epoch (RoBERTa, Liu et al. 2019). */
 export const maskedLm: TrainingTask<TextData> = {
@@ -16,14 +24,8 @@ export const maskedLm: TrainingTask<TextData> = {
     const { settings, tokenizer } = context;
     const length = settings.context_length;
     const layout = inputLayout(tokenizer);
-    const [mask, pad] = [requireSpecial(context, "mask", "masked-lm"), requireSpecial(context, "pad", "masked-lm")];
-    const options = {
-      mask,
-      rate: settings.mask_rate ?? 0.15,
-      ordinary: ordinaryTokens(tokenizer),
-      special: tokenizer.specialIds,
-      continues: settings.whole_word ? continuingTokens(tokenizer) : undefined,
-    };
+    const pad = requireSpecial(context, "pad", "masked-lm");
+    const options = maskingOptions(context, "masked-lm");
     const rows = windowRows(
       tokenizedText(data, context),
       context,
@@ -31,15 +33,7 @@ export const maskedLm: TrainingTask<TextData> = {
       (window, random, batch, row) => {
         const { ids, typeIds } = layout.single([...window]);
         const { inputs, labels } = maskTokens(ids, random, options);
-        fillRow(batch, "input_ids", row, inputs, pad);
-        fillRow(
-          batch,
-          "attention_mask",
-          row,
-          ids.map(() => 1),
-          0,
-        );
-        fillRow(batch, "token_type_ids", row, typeIds, 0);
+        fillInput(batch, row, inputs, pad, typeIds);
         fillRow(batch, "labels", row, labels, ignored);
       },
     );

@@ -1,6 +1,8 @@
 import type { RandomStream } from "../../core/random-stream.js";
 import type { Tokenizer } from "../../text/tokenizer.js";
 import { ignored } from "../objective.js";
+import type { TaskContext } from "./task.js";
+import { requireSpecial } from "./text-data.js";
 
 /** A row with some of its tokens hidden: what the model sees, and the hidden tokens, −100 elsewhere. */
 export interface MaskedRow {
@@ -53,6 +55,18 @@ export function maskTokens(
     }
   }
   return { inputs, labels };
+}
+
+/** How a task hides tokens, as its settings say: 15 % unless told otherwise. */
+export function maskingOptions(context: TaskContext, task: string): MaskingOptions {
+  const { settings, tokenizer } = context;
+  return {
+    mask: requireSpecial(context, "mask", task),
+    rate: settings.mask_rate ?? 0.15,
+    ordinary: ordinaryTokens(tokenizer),
+    special: tokenizer.specialIds,
+    continues: settings.whole_word ? continuingTokens(tokenizer) : undefined,
+  };
 }
 
 /** The tokens that are text, not special. */

@@ -6,9 +6,9 @@ import { documentsOf } from "../corpus.js";
 import { headObjective } from "../head-objective.js";
 import { ignored } from "../objective.js";
 import { shuffled } from "../windows.js";
-import { continuingTokens, maskTokens, ordinaryTokens } from "./masking.js";
+import { maskingOptions, maskTokens } from "./masking.js";
 import type { TrainingTask } from "./task.js";
-import { fillRow, readTextData, requireSpecial, type TextData } from "./text-data.js";
+import { fillInput, fillRow, readTextData, requireSpecial, type TextData, trains } from "./text-data.js";
 
 /**
  * BERT's pre-training (Devlin et al. 2019, section 3.1): masked tokens, and whether the second of two segments follows the first (label
@@ -25,13 +25,7 @@ export const preTraining: TrainingTask<TextData> = {
     const { context_length: length, seed, separator, validation } = settings;
     const layout = inputLayout(tokenizer);
     const pad = requireSpecial(context, "pad", "pre-training");
-    const masking = {
-      mask: requireSpecial(context, "mask", "pre-training"),
-      rate: settings.mask_rate ?? 0.15,
-      ordinary: ordinaryTokens(tokenizer),
-      special: tokenizer.specialIds,
-      continues: settings.whole_word ? continuingTokens(tokenizer) : undefined,
-    };
+    const masking = maskingOptions(context, "pre-training");
     const room = length - layout.specials.pair;
     if (room < 2) throw new TesseraError("config", `context_length: ${length} leaves no room for two segments`);
     const documents = files.flatMap(({ text }) => documentsOf(text, separator ?? undefined));
@@ -44,10 +38,10 @@ export const preTraining: TrainingTask<TextData> = {
     const usable = pieces.filter((piece) => piece.length >= 2);
     const kept = usable.length - Math.round(usable.length * validation);
     const [training, held] = [usable.slice(0, kept), usable.slice(kept)];
-    if (training.length < 2 || (validation > 0 && held.length < 2))
+    if ((trains(settings) && training.length < 2) || (validation > 0 && held.length < 2))
       throw new TesseraError(
         "data",
-        `${where}: too little text for pairs of segments of ${room} tokens, ${usable.length} pieces (at least 2 for training, and 2 for validation)`,
+        `${where}: too little text for pairs of segments of ${room} tokens, ${usable.length} pieces (${trains(settings) ? "at least 2 for training, and 2 for validation" : "at least 2"})`,
       );
     const write = (
       all: readonly (readonly number[])[],
@@ -65,15 +59,7 @@ export const preTraining: TrainingTask<TextData> = {
       const second = follows ? piece.slice(cut) : other.slice(0, room - cut);
       const { ids, typeIds } = layout.pair(first, second);
       const { inputs, labels } = maskTokens(ids, random, masking);
-      fillRow(batch, "input_ids", row, inputs, pad);
-      fillRow(
-        batch,
-        "attention_mask",
-        row,
-        ids.map(() => 1),
-        0,
-      );
-      fillRow(batch, "token_type_ids", row, typeIds, 0);
+      fillInput(batch, row, inputs, pad, typeIds);
       fillRow(batch, "labels", row, labels, ignored);
       fillRow(batch, "next_sentence_label", row, [follows ? 0 : 1], ignored);
     };

@@ -6,7 +6,7 @@ import { textIn, valueIn } from "../examples.js";
 import { headObjective } from "../head-objective.js";
 import { type ExampleData, exampleRows, type LocatedExample, readExampleData } from "./example-data.js";
 import type { Meter, TrainingTask } from "./task.js";
-import { fillRow } from "./text-data.js";
+import { fillInput, fillRow } from "./text-data.js";
 import { wordEncoder } from "./words.js";
 
 /**
@@ -57,15 +57,7 @@ export const questionAnswering: TrainingTask<ExampleData> = {
     };
     const [training, validation] = [data.training.map(prepared), data.validation.map(prepared)];
     const rows = exampleRows({ training, validation }, settings.seed, ({ ids, typeIds, start, end }, batch, row) => {
-      fillRow(batch, "input_ids", row, ids, pad);
-      fillRow(
-        batch,
-        "attention_mask",
-        row,
-        ids.map(() => 1),
-        0,
-      );
-      fillRow(batch, "token_type_ids", row, typeIds, 0);
+      fillInput(batch, row, ids, pad, typeIds);
       fillRow(batch, "start_positions", row, [start], length);
       fillRow(batch, "end_positions", row, [end], length);
     });

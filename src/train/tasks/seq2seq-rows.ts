@@ -2,7 +2,7 @@ import { TesseraError } from "../../core/errors.js";
 import type { HostTensor } from "../../core/host-tensor.js";
 import { ignored } from "../objective.js";
 import type { Meter, TaskContext } from "./task.js";
-import { fillRow } from "./text-data.js";
+import { fillInput, fillRow } from "./text-data.js";
 
 /** A source and its target, tokens with the special ones around them. */
 export interface Seq2SeqRow {
@@ -20,14 +20,7 @@ export function seq2seqWriter({ tokenizer, facts, where }: TaskContext) {
       `${where}: the model has no decoder_start_token_id, the token that targets begin with`,
     );
   return ({ source, target }: Seq2SeqRow, batch: Readonly<Record<string, HostTensor>>, row: number): void => {
-    fillRow(batch, "input_ids", row, source, pad);
-    fillRow(
-      batch,
-      "attention_mask",
-      row,
-      source.map(() => 1),
-      0,
-    );
+    fillInput(batch, row, source, pad);
     fillRow(batch, "decoder_input_ids", row, [start, ...target.slice(0, -1)], pad);
     fillRow(batch, "labels", row, target, ignored);
   };

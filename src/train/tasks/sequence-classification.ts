@@ -8,7 +8,7 @@ import { accuracy, f1, macroF1, pearson } from "../metrics.js";
 import { ignored } from "../objective.js";
 import { type ExampleData, exampleRows, type LocatedExample, readExampleData } from "./example-data.js";
 import type { Meter, TrainingTask } from "./task.js";
-import { fillRow } from "./text-data.js";
+import { fillInput, fillRow, trains } from "./text-data.js";
 
 /** A text, or a pair, and what it is: one label of several, any number of them, or a number to estimate. */
 export const sequenceClassification: TrainingTask<ExampleData> = {
@@ -21,14 +21,18 @@ export const sequenceClassification: TrainingTask<ExampleData> = {
     const data = await readExampleData(settings, ({ example, where }) =>
       [text_column, ...(pair_column ? [pair_column] : [])].map((column) => textIn(example, column, where)),
     );
-    return { ...data, labels: labelsOf(data, settings.label_column ?? "label", settings.problem_type) };
+    // What is only evaluated need not have every label.
+    return trains(settings)
+      ? { ...data, labels: labelsOf(data, settings.label_column ?? "label", settings.problem_type) }
+      : data;
   },
   prepare(data, { settings, tokenizer, facts, where }) {
     const length = settings.context_length;
     const { text_column, pair_column } = columns(settings);
     const label_column = settings.label_column ?? "label";
     const labels = facts.labels!;
-    const problemType = labels.problemType ?? data.labels!.problemType!;
+    const problemType =
+      labels.problemType ?? settings.problem_type ?? problemTypeOf(data, label_column, labels.names.length);
     const layout = inputLayout(tokenizer);
     const pad = tokenizer.specialTokens.pad ?? facts.padding ?? 0;
     const encode = (text: string) => tokenizer.encode(text, { addSpecialTokens: false });
@@ -66,15 +70,7 @@ export const sequenceClassification: TrainingTask<ExampleData> = {
       throw new TesseraError("config", `${where}: context_length ${length} leaves no room for a text`);
     const [training, validation] = [data.training.map(prepared), data.validation.map(prepared)];
     const rows = exampleRows({ training, validation }, settings.seed, ({ ids, typeIds, target }, batch, row) => {
-      fillRow(batch, "input_ids", row, ids, pad);
-      fillRow(
-        batch,
-        "attention_mask",
-        row,
-        ids.map(() => 1),
-        0,
-      );
-      fillRow(batch, "token_type_ids", row, typeIds, 0);
+      fillInput(batch, row, ids, pad, typeIds);
       if (problemType === "single_label_classification") fillRow(batch, "labels", row, target, ignored);
       else (batch.labels!.data as Float32Array).set(target, row * target.length);
     });
@@ -99,6 +95,13 @@ const columns = ({ text_column, pair_column }: { text_column: string | null; pai
   text_column: text_column ?? "text",
   pair_column,
 });
+
+/** What labels are where nothing says it: lists are any number of them; a model for a single one estimates a number. */
+function problemTypeOf({ training, validation }: ExampleData, column: string, names: number): ProblemType {
+  const values = [...training, ...validation].map(({ example, where }) => valueIn(example, column, where));
+  if (values.some(Array.isArray)) return "multi_label_classification";
+  return names === 1 ? "regression" : "single_label_classification";
+}
 
 /** The labels of the training examples, by name; numbers to estimate have one that stands for them. */
 function labelsOf({ training }: ExampleData, column: string, chosen: ProblemType | null): Labels {

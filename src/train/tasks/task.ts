@@ -77,8 +77,18 @@ export interface PreparedData {
   readonly tokensPerRow: number;
   /** Measures an evaluation. */
   readonly meter?: (() => Meter) | undefined;
+  /** What texts of the validation set are made of which, where that is the task. */
+  readonly pairs?: readonly TextPair[];
   /** The metric that says which evaluation is the best, larger is better. Default the loss, smaller is better. */
   readonly mainMetric?: string | undefined;
+}
+
+/** A text, and the one that is to be made of it; the tokens are a row's. */
+export interface TextPair {
+  readonly source: string;
+  readonly target: string;
+  readonly sourceIds: readonly number[];
+  readonly targetIds: readonly number[];
 }
 
 /** Collects what a model answers to the validation set, and says how good it is. */

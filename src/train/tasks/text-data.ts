@@ -4,7 +4,7 @@ import { readTextFile, type TextFile } from "../../hub/text-file.js";
 import { documentsOf, encodeCorpus } from "../corpus.js";
 import type { EvaluationSet } from "../evaluate.js";
 import type { TrainSettings } from "../settings.js";
-import { evenWindows, shuffledWindows, type Tokens, type TrainingSet } from "../windows.js";
+import { evenWindows, noExamples, shuffledWindows, type Tokens, type TrainingSet } from "../windows.js";
 import type { TaskContext, TaskData } from "./task.js";
 
 /** Running text. */
@@ -60,21 +60,32 @@ export function windowRows(
   write: WindowWriter,
 ): { readonly training: TrainingSet; readonly validation: EvaluationSet | undefined } {
   const { seed } = settings;
-  const windows = shuffledWindows(training, length, seed, `${where}: training part`);
-  const held = validation && evenWindows(validation, length, settings.eval_windows, `${where}: validation part`);
+  const windows = trains(settings) ? shuffledWindows(training, length, seed, `${where}: training part`) : undefined;
+  const held =
+    validation && evenWindows(validation, length, settings.eval_windows, ...heldPart(settings, length, where));
   const cut = (tokens: Tokens, start: number) => tokens.subarray(start, Math.min(start + length, tokens.length));
   return {
-    training: {
-      size: windows.size,
-      write: (position, batch, row) =>
-        write(cut(training, windows.start(position)), randomStream(seed, `row ${position}`), batch, row),
-    },
+    training: windows
+      ? {
+          size: windows.size,
+          write: (position, batch, row) =>
+            write(cut(training, windows.start(position)), randomStream(seed, `row ${position}`), batch, row),
+        }
+      : noExamples,
     validation: held && {
       size: held.size,
       write: (index, batch, row) =>
         write(cut(validation, held.start(index)), randomStream(seed, `validation row ${index}`), batch, row),
     },
   };
+}
+
+/** Whether there is anything to train on: not where all of the data is validation, as when a model is evaluated. */
+export const trains = ({ validation }: TrainSettings) => validation < 1;
+
+/** How messages name the text that is evaluated, and how few tokens it may have: in training a window and the token after. */
+export function heldPart(settings: TrainSettings, length: number, where: string): [where: string, least: number] {
+  return trains(settings) ? [`${where}: validation part`, length + 1] : [where, 2];
 }
 
 /** The id of a special token by its role. @throws TesseraError `tokenizer` where there is none */
@@ -101,4 +112,17 @@ export function fillRow(
   const width = tensor.data.length / (tensor.shape[0] as number);
   const data = tensor.data as BigInt64Array;
   for (let i = 0; i < width; i++) data[row * width + i] = BigInt(i < values.length ? values[i]! : filler);
+}
+
+/** Fills a row's `input_ids`, `attention_mask` and, where the batch has them, `token_type_ids`. */
+export function fillInput(
+  batch: Parameters<TrainingSet["write"]>[1],
+  row: number,
+  ids: readonly number[],
+  pad: number,
+  typeIds: readonly number[] = [],
+): void {
+  fillRow(batch, "input_ids", row, ids, pad);
+  fillRow(batch, "attention_mask", row, new Uint8Array(ids.length).fill(1), 0);
+  fillRow(batch, "token_type_ids", row, typeIds, 0);
 }

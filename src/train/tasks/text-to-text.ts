@@ -4,7 +4,7 @@ import { textIn } from "../examples.js";
 import { headObjective } from "../head-objective.js";
 import { type ExampleData, exampleRows, type LocatedExample, readExampleData } from "./example-data.js";
 import { seq2seqWriter, targetMeter } from "./seq2seq-rows.js";
-import type { TrainingTask } from "./task.js";
+import type { TextPair, TrainingTask } from "./task.js";
 import { requireSpecial } from "./text-data.js";
 
 /** A text made of another: `source` and `target`. Translation, summaries, rewriting. */
@@ -32,16 +32,21 @@ export const textToText: TrainingTask<ExampleData> = {
       ).ids;
       return ids.at(-1) === eos ? ids : [...ids, eos];
     };
-    const prepared = ({ example, where }: LocatedExample) => ({
-      source: ended(textIn(example, settings.text_column ?? "source", where), length),
-      target: ended(textIn(example, settings.label_column ?? "target", where), targetLength),
-    });
+    const prepared = ({ example, where }: LocatedExample): TextPair => {
+      const source = textIn(example, settings.text_column ?? "source", where);
+      const target = textIn(example, settings.label_column ?? "target", where);
+      return { source, target, sourceIds: ended(source, length), targetIds: ended(target, targetLength) };
+    };
     const [training, validation] = [data.training.map(prepared), data.validation.map(prepared)];
+    const write = seq2seqWriter(context);
     return {
       objective: headObjective({ task: "seq2seq-lm", length, targetLength, labelSmoothing: settings.label_smoothing }),
-      ...exampleRows({ training, validation }, settings.seed, seq2seqWriter(context)),
+      ...exampleRows({ training, validation }, settings.seed, ({ sourceIds, targetIds }, batch, row) =>
+        write({ source: sourceIds, target: targetIds }, batch, row),
+      ),
       tokensPerRow: length + targetLength,
-      meter: () => targetMeter(validation.map(({ target }) => target)),
+      meter: () => targetMeter(validation.map(({ targetIds }) => targetIds)),
+      pairs: validation,
       mainMetric: "exact_match",
     };
   },

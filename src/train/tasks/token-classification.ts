@@ -7,7 +7,7 @@ import { accuracy, entityScores } from "../metrics.js";
 import { ignored } from "../objective.js";
 import { type ExampleData, exampleRows, type LocatedExample, readExampleData } from "./example-data.js";
 import type { Meter, TrainingTask } from "./task.js";
-import { fillRow } from "./text-data.js";
+import { fillInput, fillRow } from "./text-data.js";
 import { wordEncoder } from "./words.js";
 
 /** A tag for every word: `tokens`, a list of words, and `tags`, as many names. The first token of a word carries its tag. */
@@ -55,15 +55,7 @@ export const tokenClassification: TrainingTask<ExampleData> = {
     };
     const [training, validation] = [data.training.map(prepared), data.validation.map(prepared)];
     const rows = exampleRows({ training, validation }, settings.seed, ({ ids, typeIds, labels }, batch, row) => {
-      fillRow(batch, "input_ids", row, ids, pad);
-      fillRow(
-        batch,
-        "attention_mask",
-        row,
-        ids.map(() => 1),
-        0,
-      );
-      fillRow(batch, "token_type_ids", row, typeIds, 0);
+      fillInput(batch, row, ids, pad, typeIds);
       fillRow(batch, "labels", row, labels, ignored);
     });
     return {
