@@ -2,7 +2,7 @@ import { statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { compileModel, generateText } from "../src/generate/index.js";
-import { loadModel } from "../src/pretrained/load-model.js";
+import { readModel } from "../src/pretrained/load-model.js";
 import { nativeRuntime } from "../src/runtime/native.js";
 import { loadTokenizer } from "../src/text/index.js";
 
@@ -15,7 +15,7 @@ async function completions(
   maxNewTokens: number,
 ): Promise<string[]> {
   const tokenizer = await loadTokenizer(folderOf(name));
-  using model = await compileModel(loadModel(folderOf(name)), { runtime: nativeRuntime() });
+  using model = await compileModel(readModel(folderOf(name)), { runtime: nativeRuntime() });
   const texts: string[] = [];
   for (const seed of seeds) texts.push((await generateText(model, tokenizer, prompt, { maxNewTokens, seed })).text);
   return texts;

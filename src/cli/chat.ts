@@ -52,7 +52,7 @@ interface Conversation {
 async function chat(message: string | undefined, flags: Flags): Promise<void> {
   const folder = await modelFolder(flags.model);
   const [
-    { loadModel },
+    { readModel },
     { loadTokenizer },
     { loadChatTemplates },
     { nativeRuntime },
@@ -74,7 +74,7 @@ async function chat(message: string | undefined, flags: Flags): Promise<void> {
       "unsupported",
       `${folder}: the tokenizer has no chat template, so the model was not made for conversations. tessera generate continues texts`,
     );
-  const model = loadModel(folder, { task: "causal-lm" });
+  const model = readModel(folder, { task: "causal-lm" });
   for (const warning of model.warnings) console.error(`warning: ${warning}`);
   using compiled = await compileModel(model, {
     runtime,

@@ -67,13 +67,13 @@ Examples:
 
 async function evaluate(name: string, files: readonly string[], flags: Flags): Promise<void> {
   const folder = await modelFolder(name);
-  const [{ loadModel }, { loadTokenizer }, { evaluateModel, evaluationTask }, { taskOf }] = await Promise.all([
+  const [{ readModel }, { loadTokenizer }, { evaluateModel, evaluationTask }, { taskOf }] = await Promise.all([
     import("../pretrained/load-model.js"),
     import("../text/load-tokenizer.js"),
     import("../train/index.js"),
     import("../train/tasks/index.js"),
   ]);
-  const model = loadModel(folder, flags.task === undefined ? {} : { task: taskOf(flags.task).head });
+  const model = readModel(folder, flags.task === undefined ? {} : { task: taskOf(flags.task).head });
   for (const warning of model.warnings) console.error(`warning: ${warning}`);
   const tokenizer = await loadTokenizer(folder);
   const task = flags.task ?? evaluationTask(model, files);

@@ -40,14 +40,14 @@ Examples:
 
 async function generate(prompt: string | undefined, flags: Flags): Promise<void> {
   const folder = await modelFolder(flags.model);
-  const [{ loadModel }, { loadTokenizer }, { nativeRuntime }, { compileModel }] = await Promise.all([
+  const [{ readModel }, { loadTokenizer }, { nativeRuntime }, { compileModel }] = await Promise.all([
     import("../pretrained/load-model.js"),
     import("../text/load-tokenizer.js"),
     import("../runtime/native.js"),
     import("../generate/index.js"),
   ]);
   const runtime = nativeRuntime(); // its environment is made on another thread while the files are read
-  const model = loadModel(folder);
+  const model = readModel(folder);
   for (const warning of model.warnings) console.error(`warning: ${warning}`);
   const [tokenizer, compiled] = await Promise.all([
     loadTokenizer(folder),

@@ -67,11 +67,11 @@ Examples:
 
 async function inspect(given: string | undefined, flags: Flags): Promise<void> {
   const folder = await modelFolder(flags.model);
-  const [{ loadModel }, inside] = await Promise.all([
+  const [{ readModel }, inside] = await Promise.all([
     import("../pretrained/load-model.js"),
     import("../inspect/index.js"),
   ]);
-  const model = loadModel(folder);
+  const model = readModel(folder);
   for (const warning of model.warnings) console.error(`warning: ${warning}`);
   const say = (text: () => string, json: unknown) => console.log(flags.json ? JSON.stringify(json) : text());
 

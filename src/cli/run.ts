@@ -7,6 +7,7 @@ import { addChat } from "./chat.js";
 import { addClassify } from "./classify.js";
 import { addEmbed } from "./embed.js";
 import { addEvaluate } from "./evaluate.js";
+import { addFillBlanks } from "./fill-blanks.js";
 import { addFillMask } from "./fill-mask.js";
 import { addGenerate } from "./generate.js";
 import { addInfo } from "./info.js";
@@ -39,6 +40,7 @@ export async function runCli(args: readonly string[]): Promise<number> {
     addGenerate,
     addChat,
     addFillMask,
+    addFillBlanks,
     addClassify,
     addTag,
     addAnswer,

@@ -25,7 +25,7 @@ export const trainFlags: Readonly<Record<Exclude<keyof TrainSettings, "data" | "
   model_config: ["json", "further fields of config.json, as JSON"],
   tokenizer: [
     "text",
-    "a tokenizer.json, a model's folder, or a kind to train on the data: bpe, characters, wordpiece, unigram, roberta (default: by the task)",
+    "a tokenizer.json, a model's folder, or a kind to train on the data: bpe, characters, words, wordpiece, unigram, roberta, blanks (default: by the task)",
   ],
   vocab_size: ["whole", "tokens of a tokenizer that is trained on the data (default 4096)"],
   text_column: ["text", "column of the text, question, source or words (default: by the task)"],
@@ -100,7 +100,7 @@ export function addTrain(program: Command): void {
       "after",
       `
 Tasks on running text:
-  causal-lm, masked-lm, pre-training (masked tokens and next sentence), span-corruption (T5), denoising (BART), blank-infilling (GLM)
+  causal-lm, bidirectional-lm (ELMo), masked-lm, pre-training (masked tokens and next sentence), span-corruption (T5), denoising (BART), blank-infilling (GLM)
 Tasks on data sets, and their columns:
   sequence-classification   text, label            (a list of labels: any number of them; --problem-type regression: a number)
   token-classification      tokens, tags           (lists)
@@ -220,6 +220,8 @@ const verbs: Readonly<Record<string, string>> = {
   "sequence-classification": "classify",
   "token-classification": "tag",
   "question-answering": "answer",
+  "blank-infilling": "fill-blanks",
+  "bidirectional-lm": "embed",
 };
 
 /** The metrics of an evaluation, or its perplexity. */

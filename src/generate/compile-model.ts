@@ -48,7 +48,7 @@ const PACKED_UP_TO = 2 ** 31;
  * @throws TesseraError `unsupported` for a task without text, or a model that does not decode token by token (bidirectional attention),
  *   or as the runtime throws
  * @example
- * using compiled = await compileModel(loadModel("checkpoints/melville"));
+ * using compiled = await compileModel(await loadModel("checkpoints/ishmael"));
  * const { ids } = await generate(compiled, [1, 2, 3], { maxNewTokens: 20 });
  */
 export async function compileModel(model: GenerationModel, options: CompileModelOptions = {}): Promise<CompiledModel> {

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { freshModel } from "../../test/support/fresh-model.js";
 import { type HostTensor, hostTensor } from "../core/host-tensor.js";
-import { loadModel } from "../pretrained/load-model.js";
+import { readModel } from "../pretrained/load-model.js";
 import { capture, compare } from "./index.js";
 
 const PARITY = new URL("../../../shared/parity", import.meta.url).pathname;
@@ -13,7 +13,7 @@ describe.skipIf(!existsSync(PARITY))("recorded models (skipped where ../shared/p
     ["bert-base", 7],
     ["t5", 14],
   ])("%s is as transformers recorded it, state by state and map by map", async (name, rows) => {
-    const report = await compare(loadModel(`${PARITY}/${name}`), `${PARITY}/${name}`);
+    const report = await compare(readModel(`${PARITY}/${name}`), `${PARITY}/${name}`);
     expect(report.rows).toHaveLength(rows);
     expect(report.firstDifference).toBeUndefined();
   });

@@ -51,7 +51,7 @@ export interface CompareOptions {
  *   `in.token_type_ids`, `in.decoder_input_ids`; recorded values under `out.` and the name that transformers gives them,
  *   `out.hidden_states.0`, `out.attentions.0`, `out.encoder_hidden_states.0`, `out.cross_attentions.0`, `out.logits`
  * @throws TesseraError `argument` for a recording without input or without any value that the model has
- * @example console.log(String(await compare(loadModel("my-gpt2"), "recorded")));
+ * @example console.log(String(await compare(await loadModel("my-gpt2"), "recorded")));
  */
 export async function compare(
   model: InspectedModel,

@@ -9,7 +9,7 @@ import { parametersOf, parameterTree } from "../core/module.js";
 import { input, type Tensor } from "../core/tensor.js";
 import { withObserver } from "../core/trace.js";
 import { type Context, sequenceContext } from "../nn/context.js";
-import { describeModel, loadModel } from "../pretrained/load-model.js";
+import { describeModel, readModel } from "../pretrained/load-model.js";
 import { saveModel } from "../pretrained/save-model.js";
 import type { Weights } from "../pretrained/weights.js";
 import { compileGraph } from "../runtime/compile.js";
@@ -233,7 +233,7 @@ describe("embeddings on disk", () => {
     ] as const) {
       const { weights } = tinyModel(form);
       saveModel(folder, { ...describeModel(form, "config.json"), rawConfig, weights });
-      const model = loadModel(folder);
+      const model = readModel(folder);
       expect([...model.weights.keys()].filter((name) => /shared|embed_tokens/.test(name))).toHaveLength(count);
       expect(model.rawConfig).not.toHaveProperty("has_separate");
     }

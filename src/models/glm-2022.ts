@@ -1,6 +1,7 @@
 import type { ConfigReader } from "../core/config-reader.js";
 import { module } from "../core/module.js";
 import type { Tensor } from "../core/tensor.js";
+import { observe } from "../core/trace.js";
 import type { Context } from "../nn/context.js";
 import { embedToken } from "../nn/embed-token.js";
 import { layerNorm } from "../nn/layer-norm.js";
@@ -63,7 +64,7 @@ export const glm2022 = ({ vocab_size, n_positions, n_embd: d, n_layer, n_head: h
     ) => {
       let x = add(word_embeddings(ids), position_embeddings(ctx.positions)); // [b, t, d]
       if (ctx.blockPositions) x = add(x, block_position_embeddings(ctx.blockPositions));
-      x = ctx.dropout(x, dropout);
+      x = observe("embeddings", ctx.dropout(x, dropout));
       for (const layer of layers) x = layer(x, ctx);
       return { logits: matmul(ctx.scored(final_layernorm(x)), word_embeddings.params.weight, { transB: true }) };
     },

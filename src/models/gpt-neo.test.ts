@@ -8,7 +8,7 @@ import { initialize } from "../core/initialize.js";
 import { parametersOf } from "../core/module.js";
 import { paddingBias } from "../nn/context.js";
 import { attention } from "../ops/attention.js";
-import { describeModel, loadModel } from "../pretrained/load-model.js";
+import { describeModel, readModel } from "../pretrained/load-model.js";
 import { saveModel } from "../pretrained/save-model.js";
 import { evaluate } from "../runtime/evaluate.js";
 import { nativeRuntime } from "../runtime/native.js";
@@ -99,7 +99,7 @@ test("a checkpoint with the buffers of earlier versions loads", async () => {
     for (const name of ["bias", "masked_bias"]) weights.set(`transformer.h.1.attn.attention.${name}`, buffer);
     weights.set("lm_head.weight", weights.get("transformer.wte.weight")!);
     saveModel(folder, { ...model, weights });
-    const back = await loadModel(folder);
+    const back = await readModel(folder);
     expect([...back.weights.keys()]).toEqual([...parametersOf(model.module).keys()]);
   } finally {
     rmSync(folder, { recursive: true });

@@ -5,7 +5,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { cachedTargets, largestDifference, wholeTargets } from "../../test/support/encoder-decoder.js";
 import { tinyModel } from "../../test/support/tiny-model.js";
 import { parametersOf } from "../core/module.js";
-import { describeModel, loadModel } from "../pretrained/load-model.js";
+import { describeModel, readModel } from "../pretrained/load-model.js";
 import { saveModel } from "../pretrained/save-model.js";
 import type { T5Config } from "./t5.js";
 
@@ -96,7 +96,7 @@ describe("heads on disk", () => {
     const untied = describeModel({ ...config, tie_word_embeddings: false }, "config.json");
     const { weights } = tinyModel({ ...config, tie_word_embeddings: false });
     saveModel(folder, { ...untied, rawConfig, weights });
-    const model = loadModel(folder);
+    const model = readModel(folder);
     expect(model.weights.get("lm_head.weight")).toEqual(weights.get("lm_head.weight"));
     expect(model.config).toMatchObject({ tie_word_embeddings: false, scale_decoder_outputs: false });
     expect(model.rawConfig).toMatchObject(rawConfig);

@@ -1,4 +1,4 @@
-import type { Dim, Shape } from "../core/dim.js";
+import { type Dim, formatShape, type Shape, sameShape } from "../core/dim.js";
 import { TesseraError } from "../core/errors.js";
 import type { Tensor } from "../core/tensor.js";
 import { type AttentionOptions, attention, MASKED } from "../ops/attention.js";
@@ -94,6 +94,12 @@ export function sequenceContext({
   dropoutKey,
 }: SequenceContextOptions): Context {
   let sites = 0;
+  for (const [name, x] of Object.entries({ attentionMask, segments, blockPositions }))
+    if (x && !sameShape(x.shape, [batch, length]))
+      throw new TesseraError(
+        "shape",
+        `sequenceContext: ${name} must be ${formatShape([batch, length])}, got ${formatShape(x.shape)}`,
+      );
   const [padding, memoryPadding] = [attentionMask, memoryMask].map((mask) => mask && paddingBias(mask));
   const inOrder = reshape(range(length), [1, length]);
   return {

@@ -1,7 +1,8 @@
 import { TesseraError } from "../core/errors.js";
+import { readConfig } from "../hub/config.js";
 import { resolveModel } from "../hub/download.js";
 import type { Task } from "../models/model.js";
-import { type LanguageModel, loadModel } from "../pretrained/load-model.js";
+import { describeModel, type LanguageModel, readModel } from "../pretrained/load-model.js";
 import type { Runtime } from "../runtime/session.js";
 import { loadChatTemplates } from "../text/load-chat-template.js";
 import { loadTokenizer } from "../text/load-tokenizer.js";
@@ -48,7 +49,7 @@ export async function openModel(
   const where = `pipeline ${name}`;
   if (!Number.isSafeInteger(batchSize) || batchSize < 1)
     throw new TesseraError("argument", `${where}: batchSize must be a whole number ≥ 1, got ${batchSize}`);
-  const opened = typeof given === "string" ? await fromFolder(await resolveModel(given), task) : given;
+  const opened = typeof given === "string" ? await fromFolder(await resolveModel(given), task, where) : given;
   if (opened.model.task !== task)
     throw new TesseraError(
       "unsupported",
@@ -63,9 +64,25 @@ export async function openModel(
   };
 }
 
-async function fromFolder(folder: string, task: Task): Promise<PipelineModel> {
-  // What the bare model pools is not read, so a checkpoint may lack it.
-  const model = loadModel(folder, { task, ...(task === "features" ? { initialize: 0 } : {}) });
+async function fromFolder(folder: string, task: Task, where: string): Promise<PipelineModel> {
+  const model = withHead(folder, task, where);
   const tokenizer = await loadTokenizer(folder);
   return { model, tokenizer: { ...tokenizer, config: await loadChatTemplates(folder, tokenizer.config) } };
+}
+
+function withHead(folder: string, task: Task, where: string): LanguageModel {
+  try {
+    // What the bare model pools is not read, so a checkpoint may lack it.
+    return readModel(folder, { task, ...(task === "features" ? { initialize: 0 } : {}) });
+  } catch (cause) {
+    if (!(cause instanceof TesseraError) || cause.code !== "checkpoint") throw cause;
+    const { path, values } = readConfig(folder);
+    const own = describeModel(values, path);
+    if (own.task === task) throw cause;
+    throw new TesseraError(
+      "unsupported",
+      `${where}: ${folder} holds ${own.architecture}, which is for ${own.task} (${task} expected). Train a head for it first`,
+      { cause },
+    );
+  }
 }

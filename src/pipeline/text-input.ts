@@ -18,7 +18,7 @@ export type TextOrPair = string | { readonly text: string; readonly pair: string
 export interface TextInput {
   /** How the tokenizer sets special tokens; found out when first asked for. */
   layout(): InputLayout;
-  /** Most tokens the model reads. */
+  /** Most tokens that model and tokenizer are meant for; longer texts are cut to it, or read in windows. */
   readonly limit: number;
   encode(text: TextOrPair, index: number, options?: TruncationOptions): EncoderInput;
 }
@@ -29,15 +29,17 @@ const LARGEST_LENGTH = 1e15; // model_max_length of a tokenizer without one is 1
 export function textInput({ model, tokenizer, where }: OpenedModel): TextInput {
   const stated = tokenizer.config.model_max_length;
   const own = typeof stated === "number" && stated > 0 && stated < LARGEST_LENGTH ? stated : Number.POSITIVE_INFINITY;
-  const limit = Math.min(own, model.facts.contextLength ?? Number.POSITIVE_INFINITY);
+  const { sourceLength, contextLength } = model.facts;
+  const reads = (model.task === "seq2seq-lm" ? sourceLength : contextLength) ?? Number.POSITIVE_INFINITY;
+  const limit = Math.min(own, reads);
   let layout: InputLayout | undefined;
   const laidOut = () => (layout ??= inputLayout(tokenizer));
   return {
     layout: laidOut,
     limit,
-    encode(given, index, { truncation = false, maxLength = limit } = {}) {
+    encode(given, index, { truncation = false, maxLength = reads } = {}) {
       const { text, pair } = typeof given === "string" ? { text: given, pair: undefined } : given;
-      const most = Math.min(limit, maxLength);
+      const most = Math.min(truncation ? limit : reads, maxLength);
       const { ids, typeIds } = tokenizer.encoding(text, pair === undefined ? {} : { pair });
       if (ids.length === 0) throw new TesseraError("argument", `${where}: text ${index} has no tokens`);
       if (ids.length <= most) return { ids, typeIds };

@@ -1,7 +1,6 @@
 import { TesseraError } from "../core/errors.js";
 import { compileModel } from "../generate/compile-model.js";
 import { generateText, type TextOptions } from "../generate/generate-text.js";
-import { tokenSpans } from "../text/offsets.js";
 import type { OpenedModel } from "./open-model.js";
 import { inBatches } from "./text-generation.js";
 import { textInput } from "./text-input.js";
@@ -86,24 +85,13 @@ async function openRewriting<R>(
     const draws = doSample ?? (do_sample || [temperature, topK, topP, minP].some(Boolean));
     const beams = alone && !draws ? { numBeams: BEAMS } : {};
     const prompts = given.map((text) => prefix + text);
-    const sources = truncation ? prompts.map(fitting) : prompts;
-    const completions = await inBatches(opened.batchSize, sources, { ...beams, ...generation }, (batch, own) =>
-      generateText(compiled, tokenizer, batch, own),
+    const reader = truncation
+      ? { ...tokenizer, encode: (text: string) => [...texts.encode(text, 0, { truncation }).ids] }
+      : tokenizer;
+    const completions = await inBatches(opened.batchSize, prompts, { ...beams, ...generation }, (batch, own) =>
+      generateText(compiled, reader, batch, own),
     );
     return completions.map((found) => found.map(({ text }) => ({ [field]: text })));
-  }
-
-  /** The beginning of a text that the model can read. */
-  function fitting(text: string): string {
-    const limit = model.facts.sourceLength ?? Number.POSITIVE_INFINITY;
-    if (tokenizer.encode(text).length <= limit) return text;
-    const room = limit - texts.layout().specials.single;
-    const spans = tokenSpans(tokenizer, text);
-    let cut = text;
-    // What is cut within a word may have other tokens, and more of them.
-    for (let kept = room; kept > 0 && tokenizer.encode(cut).length > limit; kept--)
-      cut = text.slice(0, spans[kept - 1]!.end);
-    return cut;
   }
 
   const call = async (given: string | readonly string[], options: TranslateOptions = {}) => {

@@ -5,7 +5,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import type { HostTensor } from "../core/host-tensor.js";
 import { initialize } from "../core/initialize.js";
 import { bert } from "../models/bert.js";
-import { describeModel, loadModel } from "./load-model.js";
+import { describeModel, readModel } from "./load-model.js";
 import { saveModel } from "./save-model.js";
 
 const root = mkdtempSync(join(tmpdir(), "tessera-heads-"));
@@ -35,17 +35,17 @@ const shared = (weights: ReadonlyMap<string, unknown>) => paths(weights).filter(
 
 describe("another head", () => {
   const mlm = folder("BertForMaskedLM");
-  const original = loadModel(mlm);
+  const original = readModel(mlm);
 
   test("is refused where the checkpoint lacks it", () => {
-    expect(() => loadModel(mlm, { task: "sequence-classification" })).toThrow(
+    expect(() => readModel(mlm, { task: "sequence-classification" })).toThrow(
       `${mlm}: 4 problems: bert.pooler.dense.weight is missing; bert.pooler.dense.bias is missing; classifier.weight is missing; classifier.bias is missing. A head that a checkpoint lacks starts fresh when initialize is given`,
     );
   });
 
   test("starts fresh when asked for, with labels of its own, and is saved as such", () => {
     const labels = ["ham", "spam", "neither"];
-    const model = loadModel(mlm, { task: "sequence-classification", labels, initialize: 5 });
+    const model = readModel(mlm, { task: "sequence-classification", labels, initialize: 5 });
     expect(model).toMatchObject({ architecture: "BertForSequenceClassification", task: "sequence-classification" });
     expect(model.facts.labels!.names).toEqual(labels);
     for (const [path, { data }] of original.weights)
@@ -60,7 +60,7 @@ describe("another head", () => {
     ]);
     const again = join(root, "again");
     saveModel(again, model);
-    const back = loadModel(again);
+    const back = readModel(again);
     expect(back.rawConfig.label2id).toEqual({ ham: 0, spam: 1, neither: 2 });
     expect(back.warnings).toEqual([]);
     expect(back.weights).toEqual(model.weights);
@@ -68,27 +68,27 @@ describe("another head", () => {
 
   test("of other labels takes the place of one that does not fit", () => {
     const three = folder("BertForSequenceClassification", { over: { id2label: { 0: "a", 1: "b", 2: "c" } } });
-    expect(() => loadModel(three, { labels: ["x", "y"] })).toThrow(
+    expect(() => readModel(three, { labels: ["x", "y"] })).toThrow(
       "classifier.weight is [3, 8], the model needs [2, 8]",
     );
-    const two = loadModel(three, { labels: ["x", "y"], problemType: "multi_label_classification", initialize: 1 });
+    const two = readModel(three, { labels: ["x", "y"], problemType: "multi_label_classification", initialize: 1 });
     expect(two.weights.get("classifier.weight")!.shape).toEqual([2, 8]);
     expect(two.facts.labels).toEqual({ names: ["x", "y"], problemType: "multi_label_classification" });
     expect(two.warnings.join()).toContain("fresh, classifier.weight, classifier.bias");
-    expect(shared(two.weights).length).toBe(shared(loadModel(three).weights).length);
+    expect(shared(two.weights).length).toBe(shared(readModel(three).weights).length);
   });
 
   test("none: the bare model, which pools only where the checkpoint does", () => {
-    const features = loadModel(mlm, { task: "features" });
+    const features = readModel(mlm, { task: "features" });
     expect(features.architecture).toBe("BertModel");
     expect(paths(features.weights)).toEqual(shared(original.weights).map((path) => path.slice("bert.".length)));
-    const pooling = loadModel(folder("BertForPreTraining"), { architecture: "BertModel" });
+    const pooling = readModel(folder("BertForPreTraining"), { architecture: "BertModel" });
     expect(paths(pooling.weights)).toContain("pooler.dense.weight");
     const bare = join(root, "bare");
     saveModel(bare, features);
-    expect(loadModel(bare).weights).toEqual(features.weights);
+    expect(readModel(bare).weights).toEqual(features.weights);
     expect(
-      loadModel(bare, { task: "masked-lm", initialize: 1 }).weights.get("bert.embeddings.LayerNorm.weight"),
+      readModel(bare, { task: "masked-lm", initialize: 1 }).weights.get("bert.embeddings.LayerNorm.weight"),
     ).toEqual(original.weights.get("bert.embeddings.LayerNorm.weight"));
   });
 
@@ -96,14 +96,14 @@ describe("another head", () => {
     const path = folder("BertForMaskedLM", {
       rename: (name) => (/layer\.0\.output\.dense\.bias$/.test(name) ? undefined : name),
     });
-    expect(() => loadModel(path, { task: "token-classification", initialize: 1 })).toThrow(
+    expect(() => readModel(path, { task: "token-classification", initialize: 1 })).toThrow(
       `${path}: bert.encoder.layer.0.output.dense.bias is missing`,
     );
   });
 
   test("that the family does not have is refused", () => {
-    expect(() => loadModel(mlm, { task: "seq2seq-lm" })).toThrow("bert: it has no head for seq2seq-lm (masked-lm, ");
-    expect(() => loadModel(mlm, { architecture: "BertForMultipleChoice" })).toThrow(
+    expect(() => readModel(mlm, { task: "seq2seq-lm" })).toThrow("bert: it has no head for seq2seq-lm (masked-lm, ");
+    expect(() => readModel(mlm, { architecture: "BertForMultipleChoice" })).toThrow(
       "architecture BertForMultipleChoice is not supported",
     );
   });
@@ -118,11 +118,11 @@ describe("names of older checkpoints", () => {
           .replace("LayerNorm.bias", "LayerNorm.beta")
           .replace("predictions.bias", "predictions.decoder.bias"),
     });
-    const all = loadModel(old).weights;
+    const all = readModel(old).weights;
     expect(paths(all)).toEqual(
       paths(initialize(describeModel({ ...raw, architectures: ["BertForPreTraining"] }, "test").module, 3)),
     );
-    const model = loadModel(old, { task: "masked-lm" });
+    const model = readModel(old, { task: "masked-lm" });
     expect(model.weights.get("cls.predictions.bias")).toEqual(all.get("cls.predictions.bias"));
     expect(model.warnings).toEqual([
       `${old}: weights of another head are left out, bert.pooler.dense.bias, bert.pooler.dense.weight, cls.seq_relationship.bias, cls.seq_relationship.weight`,
@@ -134,7 +134,7 @@ describe("names of older checkpoints", () => {
       over: { tie_word_embeddings: false },
       rename: (name) => (name === "cls.predictions.decoder.bias" ? undefined : name),
     });
-    const { weights } = loadModel(path);
+    const { weights } = readModel(path);
     expect(weights.get("cls.predictions.decoder.bias")).toEqual(weights.get("cls.predictions.bias"));
   });
 });
@@ -143,7 +143,7 @@ test("pickled weights are refused with what to do", () => {
   const path = folder("BertModel");
   renameSync(join(path, "model.safetensors"), join(root, "kept.safetensors"));
   writeFileSync(join(path, "pytorch_model.bin"), "");
-  expect(() => loadModel(path)).toThrow(
+  expect(() => readModel(path)).toThrow(
     /pytorch_model\.bin, a format that is not read .* Convert them with transformers/,
   );
 });

@@ -3,6 +3,7 @@ import { configReader } from "../core/config-reader.js";
 import { TesseraError } from "../core/errors.js";
 import type { AnyModule } from "../core/module.js";
 import { readConfig } from "../hub/config.js";
+import type { DownloadOptions } from "../hub/download.js";
 import { type GenerationConfig, type GenerationConfigFile, readGenerationConfig } from "../hub/generation-config.js";
 import { openCheckpoint } from "../hub/safetensors-checkpoint.js";
 import { familyOf } from "../models/index.js";
@@ -90,15 +91,32 @@ export interface LoadModelOptions {
 }
 
 /**
- * Loads a model folder in Hugging Face's layout: `config.json`, `model.safetensors` (single or sharded), and, where present,
+ * Loads a model: a folder, or `org/name` of the Hugging Face hub, which is downloaded into the cache that Python uses too unless it is
+ * there already.
+ *
+ * @throws TesseraError as {@link readModel}, and as the download
+ * @example const model = await loadModel("checkpoints/ishmael");
+ * @example await loadModel("org/name", { revision: "main", onProgress: ({ file, done, total }) => console.log(file, done, total) });
+ */
+export async function loadModel(
+  name: string,
+  options: LoadModelOptions & DownloadOptions = {},
+): Promise<LanguageModel> {
+  const { architecture, task, labels, problemType, initialize, ...download } = options;
+  const folder = existsSync(name) ? name : await (await import("../hub/download.js")).resolveModel(name, download);
+  return readModel(folder, { architecture, task, labels, problemType, initialize });
+}
+
+/**
+ * Reads a model folder in Hugging Face's layout: `config.json`, `model.safetensors` (single or sharded), and, where present,
  * `generation_config.json`. float16 and bfloat16 weights become float32. Weights of another head than the model's are left out with a
  * warning.
  *
  * @throws TesseraError naming the file and the fault; all mismatches of names and shapes at once
- * @example const model = loadModel("checkpoints/melville");
- * @example loadModel("bert-base-uncased", { task: "sequence-classification", labels: ["ham", "spam"], initialize: 1 });
+ * @example const model = readModel("checkpoints/melville");
+ * @example readModel("bert-base-uncased", { task: "sequence-classification", labels: ["ham", "spam"], initialize: 1 });
  */
-export function loadModel(folder: string, options: LoadModelOptions = {}): LanguageModel {
+export function readModel(folder: string, options: LoadModelOptions = {}): LanguageModel {
   if (!existsSync(folder) || !statSync(folder).isDirectory()) throw new TesseraError("io", `${folder}: no such folder`);
   const { path, values } = readConfig(folder);
   const rawConfig = withOptions(values, path, options);

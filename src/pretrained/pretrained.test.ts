@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { PARITY } from "../../test/parity/golden.js";
 import { initialize } from "../core/initialize.js";
 import { gpt2 } from "../models/gpt2.js";
-import { describeModel, loadModel } from "./load-model.js";
+import { describeModel, readModel } from "./load-model.js";
 import { saveModel } from "./save-model.js";
 
 const root = mkdtempSync(join(tmpdir(), "tessera-pretrained-"));
@@ -25,8 +25,8 @@ describe.skipIf(!existsSync(PARITY))(
 
     it.each(cases)("%s is saved again byte for byte, twice", (name) => {
       const [from, once, twice] = [join(PARITY, name), join(root, `${name}-once`), join(root, `${name}-twice`)];
-      saveModel(once, loadModel(from));
-      saveModel(twice, loadModel(once));
+      saveModel(once, readModel(from));
+      saveModel(twice, readModel(once));
       for (const file of ["model.safetensors", "config.json", "generation_config.json"]) {
         if (!existsSync(join(from, file))) continue;
         for (const folder of [once, twice])
@@ -38,14 +38,14 @@ describe.skipIf(!existsSync(PARITY))(
   },
 );
 
-describe("saveModel and loadModel", () => {
+describe("saveModel and readModel", () => {
   const model = describeModel(raw, "test");
   const weights = initialize(model.module, 3);
 
   it.each(["float32", "float16", "bfloat16"] as const)("%s comes back as it was rounded", (dtype) => {
     const folder = join(root, dtype);
     saveModel(folder, { ...model, weights }, { dtype });
-    const back = loadModel(folder);
+    const back = readModel(folder);
     const tolerance = { float32: 0, float16: 2 ** -11, bfloat16: 2 ** -8 }[dtype];
     for (const [path, { data }] of weights)
       for (let i = 0; i < data.length; i++) {
@@ -59,7 +59,7 @@ describe("saveModel and loadModel", () => {
     const folder = join(root, "bare");
     const bare = new Map([...weights].map(([path, tensor]) => [path.replace("transformer.", ""), tensor]));
     saveModel(folder, { ...model, weights: bare });
-    expect([...loadModel(folder).weights.keys()]).toEqual([...weights.keys()]);
+    expect([...readModel(folder).weights.keys()]).toEqual([...weights.keys()]);
   });
 
   it("names every missing, foreign and misshapen weight at once", () => {
@@ -69,7 +69,7 @@ describe("saveModel and loadModel", () => {
     wrong.set("transformer.surplus", { dtype: "float32", shape: [1], data: new Float32Array(1) });
     wrong.set("transformer.wte.weight", { dtype: "float32", shape: [2, 8], data: new Float32Array(16) });
     saveModel(folder, { ...model, weights: wrong });
-    expect(() => loadModel(folder)).toThrow(
+    expect(() => readModel(folder)).toThrow(
       `${folder}: 3 problems: transformer.wte.weight is [2, 8], the model needs [11, 8]; transformer.ln_f.bias is missing; transformer.surplus is no parameter of the model`,
     );
   });

@@ -96,6 +96,12 @@ describe("applyChatTemplate", () => {
     expect(() => continued("nothing")).toThrow("does not show the last message");
   });
 
+  it("knows Python's range and constants", () => {
+    const chat_template = "{% for i in range(3) %}{{ i }}{% endfor %}{% for i in range(5, 0, -2) %}{{ i }}{% endfor %}";
+    expect(applyChatTemplate([], { chat_template })).toBe("012531");
+    expect(applyChatTemplate([], { chat_template: "{{ 'a' if tools is none and True and not false }}" })).toBe("a");
+  });
+
   it("tells the time, in English and of the date it is given", () => {
     const config = { chat_template: "{{ strftime_now('%A %-d %B %Y, %d %b %y %H:%M:%S %I %p %j %% %Q') }}" };
     expect(applyChatTemplate([], config, { now: new Date(2024, 2, 5, 15, 4, 9) })).toBe(

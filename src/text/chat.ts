@@ -1,4 +1,4 @@
-import { Template } from "@huggingface/jinja";
+import { Environment, Interpreter, parse, tokenize } from "@huggingface/jinja";
 import { messageOf, TesseraError } from "../core/errors.js";
 import { isRecord } from "./component.js";
 import { specialRoles } from "./tokenizer.js";
@@ -131,24 +131,33 @@ function specialTokensOf(config: TokenizerConfig): Readonly<Record<string, unkno
   };
 }
 
-const parsed = new Map<string, Template>();
+const parsed = new Map<string, ReturnType<typeof parse>>();
 const keptTemplates = 16;
 
 function render(template: string, variables: Readonly<Record<string, unknown>>): string {
   try {
     let program = parsed.get(template);
     if (program === undefined) {
-      program = new Template(template);
+      program = parse(tokenize(template, { lstrip_blocks: true, trim_blocks: true }));
       if (parsed.size >= keptTemplates) parsed.clear();
       parsed.set(template, program);
     }
-    return program.render(variables);
+    const environment = new Environment();
+    const constants = { true: true, True: true, false: false, False: false, none: null, None: null, range };
+    for (const [name, value] of Object.entries({ ...constants, ...variables })) environment.set(name, value);
+    return (new Interpreter(environment).run(program) as { readonly value: string }).value;
   } catch (cause) {
     if (cause instanceof TesseraError) throw cause;
     throw new TesseraError("unsupported", `chat template: ${messageOf(cause).replaceAll(/\s+/g, " ").slice(0, 200)}`, {
       cause,
     });
   }
+}
+
+/** Python's. */
+function range(first: number, second?: number, step = 1): number[] {
+  const [start, stop] = second === undefined ? [0, first] : [first, second];
+  return Array.from({ length: Math.max(0, Math.ceil((stop - start) / step)) }, (_, i) => start + i * step);
 }
 
 const months = "January February March April May June July August September October November December".split(" ");

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder, tinySettings, tinyText } from "../../test/train/tiny-run.js";
 import { openSafetensors } from "../hub/safetensors.js";
-import { loadModel } from "../pretrained/load-model.js";
+import { readModel } from "../pretrained/load-model.js";
 import { loadTokenizer } from "../text/load-tokenizer.js";
 import { listCheckpoints, runPaths } from "./checkpoint.js";
 import { type TrainEvent, type TrainResult, train } from "./loop.js";
@@ -73,7 +73,7 @@ describe("a run", () => {
     expect(events.filter((event) => event.type === "step")).toHaveLength(150);
 
     const { out } = settings;
-    const model = loadModel(out);
+    const model = readModel(out);
     const tokenizer = await loadTokenizer(out);
     expect(model.facts).toEqual({ vocabSize: tokenizer.vocabSize, contextLength: 24 });
     expect(model.generation).toEqual({ bos_token_id: 0, eos_token_id: 0 });
@@ -224,7 +224,7 @@ describe("a run", () => {
       message: expect.stringMatching(/the weights are no longer finite after step 3, transformer\.ln_f\.bias/),
     });
     expect(listCheckpoints(settings.out).at(-1)!.step).toBe(2);
-    expect(loadModel(settings.out).weights.get("transformer.ln_f.bias")!.data.some(Number.isNaN)).toBe(false);
+    expect(readModel(settings.out).weights.get("transformer.ln_f.bias")!.data.some(Number.isNaN)).toBe(false);
   });
 
   it("fine-tunes a model that was trained", async () => {

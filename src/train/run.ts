@@ -12,7 +12,7 @@ import type { FileRecord } from "../hub/text-file.js";
 import { familyOf } from "../models/index.js";
 import { labelFields } from "../models/labels.js";
 import type { AnyModelFamily } from "../models/model.js";
-import { describeModel, type LanguageModel, loadModel } from "../pretrained/load-model.js";
+import { describeModel, type LanguageModel, readModel } from "../pretrained/load-model.js";
 import { defaultThreads } from "../runtime/threads.js";
 import { loadTokenizer, saveTokenizer } from "../text/load-tokenizer.js";
 import type { LoadedTokenizer } from "../text/tokenizer-from-json.js";
@@ -276,8 +276,8 @@ function loadFor(folder: string, task: TrainingTask, { labels }: TaskData, { see
   const names = described.facts.labels?.names;
   const same = described.task === task.head && (!labels || labels.names.every((name) => names?.includes(name)));
   return same
-    ? loadModel(folder)
-    : loadModel(folder, { task: task.head, initialize: seed, ...(labels ? { labels: labels.names } : {}) });
+    ? readModel(folder)
+    : readModel(folder, { task: task.head, initialize: seed, ...(labels ? { labels: labels.names } : {}) });
 }
 
 function describeFolder(folder: string) {
@@ -336,6 +336,11 @@ function freshModel(
     start === undefined ? described : { ...described, rawConfig: { ...rawConfig, decoder_start_token_id: start } };
   const generation = Object.fromEntries(Object.entries(tokens).filter(([, id]) => id !== null)) as GenerationConfig;
   const weights = initialize(model.module, settings.seed);
+  family.fillFromVocabulary?.(
+    model.config,
+    weights,
+    Array.from({ length: tokenizer.vocabSize }, (_, id) => tokenizer.decode([id])),
+  );
   return { ...model, weights, generation, generationExtra: {} };
 }
 

@@ -3,6 +3,7 @@ import type { LoadedTokenizer } from "../text/tokenizer-from-json.js";
 import { trainByteLevelBpe } from "../text/train-bpe.js";
 import { trainUnigram } from "../text/train-unigram.js";
 import { trainWordPiece } from "../text/train-wordpiece.js";
+import { trainWordTokenizer } from "../text/train-words.js";
 import { blankTokens } from "./tasks/blank-infilling.js";
 import { type TokenizerKind, tokenizerKinds } from "./tasks/task.js";
 
@@ -25,6 +26,7 @@ const trainers: Readonly<Record<TokenizerKind, (texts: readonly string[], option
       onProgress: (done, of) => onProgress(done / of),
     }),
   characters: (texts) => trainCharacterTokenizer(texts),
+  words: (texts, { vocabSize }) => trainWordTokenizer(texts, { vocabSize }),
   wordpiece: (texts, { vocabSize, onProgress }) =>
     trainWordPiece(texts, { vocabSize, onProgress: (done, of) => onProgress(done / of) }),
   unigram: (texts, { vocabSize, onProgress }) =>

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { TesseraError } from "../../src/core/errors.js";
-import { loadModel } from "../../src/pretrained/load-model.js";
+import { readModel } from "../../src/pretrained/load-model.js";
 import { attentionBlock } from "./attention-blocks.js";
 import { runBlockCase } from "./block-case.js";
 import { type GenerationResult, runGenerationCases } from "./generation.js";
@@ -26,7 +26,7 @@ export interface CaseResult {
 export async function runCase(folder: string): Promise<CaseResult> {
   const golden = readGolden(folder);
   if (existsSync(join(folder, "config.json"))) {
-    const model = loadModel(folder);
+    const model = readModel(folder);
     const recorded = withRecordedPositions(golden, model);
     if (recorded) {
       const note =

@@ -7,7 +7,7 @@ import { fillInput, fillRow, readTextData, type TextData, tokenizedText, windowR
 export const bidirectionalLm: TrainingTask<TextData> = {
   name: "bidirectional-lm",
   head: "bidirectional-lm",
-  tokenizer: "wordpiece",
+  tokenizer: "words",
   uses: ["separator", "end_of_text", "validation_split", "label_smoothing"],
   read: readTextData,
   prepare(data, context) {

@@ -1,4 +1,5 @@
 import { TesseraError } from "../../core/errors.js";
+import { bidirectionalLm } from "./bidirectional-lm.js";
 import { blankInfilling } from "./blank-infilling.js";
 import { causalLm } from "./causal-lm.js";
 import { denoising } from "./denoising.js";
@@ -17,6 +18,7 @@ export * from "./task.js";
 export const trainingTasks: readonly TrainingTask[] = [
   causalLm,
   maskedLm,
+  bidirectionalLm,
   preTraining,
   sequenceClassification,
   tokenClassification,

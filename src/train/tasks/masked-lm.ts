@@ -24,8 +24,8 @@ export const maskedLm: TrainingTask<TextData> = {
     const { settings, tokenizer } = context;
     const length = settings.context_length;
     const layout = inputLayout(tokenizer);
-    const pad = requireSpecial(context, "pad", "masked-lm");
     const options = maskingOptions(context, "masked-lm");
+    const pad = requireSpecial(context, "pad", "masked-lm");
     const rows = windowRows(
       tokenizedText(data, context),
       context,

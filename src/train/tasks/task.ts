@@ -27,7 +27,7 @@ export interface TrainingTask<D extends TaskData = any> {
 }
 
 /** Kinds of tokenizers that training makes. */
-export const tokenizerKinds = ["bpe", "characters", "wordpiece", "unigram", "roberta", "blanks"] as const;
+export const tokenizerKinds = ["bpe", "characters", "words", "wordpiece", "unigram", "roberta", "blanks"] as const;
 export type TokenizerKind = (typeof tokenizerKinds)[number];
 
 /** Settings that only some tasks read. */

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { temporaryFolder, tinyText } from "../../../test/train/tiny-run.js";
-import { loadModel } from "../../pretrained/load-model.js";
+import { readModel } from "../../pretrained/load-model.js";
 import { type TrainEvent, train } from "../loop.js";
 import { startRun } from "../run.js";
 import { parseTrainSettings, type TrainSettingsInput } from "../settings.js";
@@ -91,7 +91,7 @@ describe("training for a task", { timeout: 120_000 }, () => {
     const { metrics, ready } = await run("kinds.jsonl", { task: "sequence-classification", model: "bert" });
     expect(metrics!.accuracy).toBe(1);
     expect(metrics!.f1).toBe(1);
-    expect(loadModel(ready.settings.out).facts.labels!.names).toEqual(["beast", "human"]);
+    expect(readModel(ready.settings.out).facts.labels!.names).toEqual(["beast", "human"]);
   });
 
   it("labels of pairs, from a checkpoint with another head", async () => {
