@@ -69,11 +69,12 @@ export async function fillBlanks(
   for (const place of places) {
     const content: number[] = [];
     let next = start;
-    while (content.length < maxNewTokens && row.ids.length < most) {
+    while (row.ids.length < most) {
       signal?.throwIfAborted();
       row.ids.push(next);
       row.positions.push(place);
       row.blockPositions.push(content.length + 1);
+      if (content.length === maxNewTokens) break; // its last token is there for the blanks that follow
       const { logits } = await session.run(feedsOf(row, ids.length), signal ? { signal } : {});
       const scores = logits!.data as Float32Array;
       process(scores, content);
