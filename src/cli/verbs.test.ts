@@ -93,7 +93,7 @@ describe("tessera fill-mask", () => {
       "--json",
       "the [MASK]",
     ]);
-    const [{ result }] = jsonLines(json.out) as [{ result: { token_str: string }[] }];
+    const [{ result }] = jsonLines(json.out) as unknown as [{ result: { token_str: string }[] }];
     expect(result.map(({ token_str }) => token_str).sort()).toEqual(["ship", "whale"]);
   });
 });
@@ -130,7 +130,7 @@ describe("tessera answer", () => {
       "--top-k",
       "200",
     ];
-    const [{ result }] = jsonLines((await run(args, ["Where?"])).out) as [{ result: { answer: string }[] }];
+    const [{ result }] = jsonLines((await run(args, ["Where?"])).out) as unknown as [{ result: { answer: string }[] }];
     expect(result.some(({ answer }) => answer === "")).toBe(true);
   });
 

@@ -1,16 +1,14 @@
 import type { HostTensor } from "../../src/core/host-tensor.js";
-import { parametersOf, parameterTree } from "../../src/core/module.js";
+import { parametersOf } from "../../src/core/module.js";
 import { input, type Tensor } from "../../src/core/tensor.js";
-import { withObserver } from "../../src/core/trace.js";
-import type { EncoderDecoderHalves } from "../../src/models/model.js";
-import { sequenceContext } from "../../src/nn/context.js";
+import { namedValues } from "../../src/inspect/inner-values.js";
+import { traceModel } from "../../src/inspect/trace-model.js";
 import type { LanguageModel } from "../../src/pretrained/load-model.js";
 import { compileGraph } from "../../src/runtime/compile.js";
 import { nativeRuntime } from "../../src/runtime/native.js";
 import { taskLoss } from "../../src/train/task-loss.js";
 import { grad } from "../../src/transforms/grad.js";
 import { type Comparison, compare, type Golden } from "./golden.js";
-import { type InnerPaths, innerPaths, type StackPaths } from "./inner-paths.js";
 
 /** Runs a model on a case's input and compares its outputs, every hidden state and attention map, the loss and every gradient. */
 export async function runModelCase(golden: Golden, model: LanguageModel): Promise<readonly Comparison[]> {
@@ -27,13 +25,25 @@ export async function runModelCase(golden: Golden, model: LanguageModel): Promis
   for (const [path, tensor] of model.weights) feeds[path] = tensor;
 
   const seen = new Map<string, Tensor>();
-  const answers = withObserver(
-    (path, value) => {
-      seen.set(path, value);
-      return value;
+  const [ids, attentionMask, segments, target] = [
+    "input_ids",
+    "attention_mask",
+    "token_type_ids",
+    "decoder_input_ids",
+  ].map((name) => given.get(name));
+  const symbols = {
+    given: {
+      ids: ids!,
+      ...(attentionMask ? { attentionMask } : {}),
+      ...(segments ? { segments } : {}),
+      ...(target ? { target } : {}),
     },
-    () => forward(model, given, (path) => params.get(path)!),
-  );
+    parameters: params,
+  };
+  const answers = traceModel(model, symbols, (path, value) => {
+    seen.set(path, value);
+    return value;
+  });
   const outputs = new Map(Object.entries(answers).map(([name, value]) => [`out.${name}`, value]));
   if (golden.tensors.has("out.loss")) {
     const loss = taskLoss(model.task, answers, Object.fromEntries(given), {
@@ -47,17 +57,8 @@ export async function runModelCase(golden: Golden, model: LanguageModel): Promis
     );
     for (const [i, g] of gradients.entries()) outputs.set(`grad.${trained[i]!}`, g);
   }
-  for (const name of golden.tensors.keys()) {
-    const at = innerPath(name, golden, innerPaths[model.family.modelType]!);
-    if (at === undefined) continue;
-    // A model without a head has the same paths without the prefix.
-    const value = seen.get(at) ?? seen.get(at.replace(model.family.checkpoint?.basePrefix ?? "", ""));
-    if (!value)
-      throw new Error(
-        `${golden.name}: the model shows nothing at ${at} for ${name}; it shows ${[...seen.keys()].join(", ")}`,
-      );
-    outputs.set(name, value);
-  }
+  const values = [...seen].map(([path, { dtype, shape }]) => ({ path, dtype, shape }));
+  for (const [name, path] of namedValues(model, values)) outputs.set(`out.${name}`, seen.get(path)!);
   const graph = { inputs: [...given.values(), ...params.values()], outputs: [...outputs.values()] };
   using session = await compileGraph(nativeRuntime(), graph, { outputNames: [...outputs.keys()] });
   const results = await session.run(feeds);
@@ -74,42 +75,6 @@ export async function runModelCase(golden: Golden, model: LanguageModel): Promis
     .map(([name, expected]) =>
       compare(name, name.startsWith("grad.") ? "gradient" : "forward", results[name] ?? missing, expected, floor),
     );
-}
-
-/** The model's outputs under their names. */
-function forward(
-  { module, task }: LanguageModel,
-  given: ReadonlyMap<string, Tensor>,
-  at: (path: string) => Tensor,
-): Readonly<Record<string, Tensor>> {
-  const tree = parameterTree(module, at);
-  const ids = given.get("input_ids")!;
-  const attentionMask = given.get("attention_mask");
-  const context = (x: Tensor, more: object) => sequenceContext({ batch: x.shape[0]!, length: x.shape[1]!, ...more });
-  const ctx = context(ids, { attentionMask, segments: given.get("token_type_ids") });
-  if (task === "seq2seq-lm") {
-    const { encode, decode } = module(tree) as EncoderDecoderHalves;
-    const targets = given.get("decoder_input_ids")!;
-    const memory = encode(ids, ctx);
-    return { logits: decode(targets, memory, context(targets, { memoryMask: attentionMask })) };
-  }
-  const answer: Tensor | Readonly<Record<string, Tensor>> = module(tree, ids, ctx);
-  return task === "causal-lm" ? { logits: answer as Tensor } : (answer as Readonly<Record<string, Tensor>>);
-}
-
-/** The path whose value the original returns under a name; undefined for names that are no inner values. */
-function innerPath(name: string, golden: Golden, paths: InnerPaths): string | undefined {
-  const [, side, kind, index] =
-    /^out\.(?:(encoder|decoder|cross)_)?(hidden_states|attentions|last_hidden_state)(?:\.(\d+))?$/.exec(name) ?? [];
-  if (!kind) return undefined;
-  const stack: StackPaths = "encoder" in paths ? (side === "encoder" ? paths.encoder : paths.decoder) : paths;
-  if (kind === "attentions") return (side === "cross" ? stack.cross! : stack.attention).replace("#", index!);
-  if (kind === "last_hidden_state" && side === undefined) return undefined; // an output
-  const prefix = `out.${side ? `${side}_` : ""}hidden_states.`;
-  const layers = [...golden.tensors.keys()].filter((key) => key.startsWith(prefix)).length - 1;
-  const i = index === undefined ? layers : Number(index);
-  if (i === 0) return stack.embeddings;
-  return i === layers && stack.last ? stack.last : stack.layer.replace("#", String(i - 1));
 }
 
 /** What a classifier without a problem type is, by its labels, as transformers decides. */

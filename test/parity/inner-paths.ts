@@ -1,1 +1,0 @@
-export { type InnerPaths, innerPaths, type StackPaths } from "../../src/inspect/inner-paths.js";
