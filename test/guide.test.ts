@@ -55,6 +55,11 @@ describe("the guide", () => {
     expect(of(read(`zh-CN/${page}`))).toEqual(of(read(page)));
   });
 
+  it.each(both)("%s opens and closes every formula in its line", (page) => {
+    for (const line of withoutCode(read(page)).split("\n"))
+      expect(line.replace(/`[^`]*`/g, "").split("$").length % 2, `${page}: ${line}`).toBe(1);
+  });
+
   it("shows every family and says its mask and its dropout", () => {
     const chapter = pages.map(read).join("\n");
     const tables = read("7-masks-and-dropout.md").split("\n## Dropout")!;

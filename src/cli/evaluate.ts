@@ -89,8 +89,8 @@ async function evaluate(name: string, files: readonly string[], flags: Flags): P
   const { examples, loss, perplexity } = figures;
   const rows = Object.entries({ loss, ...(perplexity === undefined ? {} : { perplexity }), ...metrics });
   const width = Math.max(...rows.map(([title]) => title.length));
-  const unit = taskOf(task).uses.includes("text_column") ? "examples" : "windows of text";
-  console.log(`${task}, ${examples} ${unit} of ${files.join(", ")}`);
+  const unit = taskOf(task).uses.includes("text_column") ? "example" : "window";
+  console.log(`${task}, ${examples} ${unit}${examples === 1 ? "" : "s"} of ${files.join(", ")}`);
   for (const [title, value] of rows) console.log(`  ${title.replaceAll("_", " ").padEnd(width)}  ${value.toFixed(4)}`);
 }
 

@@ -1,4 +1,5 @@
 import { TesseraError } from "../core/errors.js";
+import { endSource } from "../text/end-source.js";
 import type { Tokenizer } from "../text/tokenizer.js";
 import type { CompiledModel, GenerationModel } from "./compile-model.js";
 import { type Completion, type FinishReason, searchBeams, settingsOf, tokenStream } from "./generate.js";
@@ -120,7 +121,8 @@ function textRows(
 
   const begin = [config.bos_token_id, rawConfig.bos_token_id, bos].find((id) => typeof id === "number");
   const encoded = prompts.map((prompt) => {
-    const ids = tokenizer.encode(prompt, { addSpecialTokens });
+    const own = tokenizer.encode(prompt, { addSpecialTokens });
+    const ids = task === "seq2seq-lm" && addSpecialTokens ? endSource(tokenizer, own) : own;
     if (ids.length > 0) return ids;
     if (begin === undefined)
       throw new TesseraError(

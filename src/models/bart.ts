@@ -100,6 +100,7 @@ export const bart = defineModel<BartConfig>({
     BartForSequenceClassification: { task: "sequence-classification", build: bartForSequenceClassification },
     BartModel: { task: "features", build: bartModel },
   },
+  pretraining: "denoising",
   facts: (c) => ({ ...bartStacksFacts(c), labels: c.labels }),
   fresh: (sizes) => ({
     ...freshBartStacks(sizes),

@@ -229,6 +229,7 @@ export const t5 = defineModel<T5Config>({
     T5ForConditionalGeneration: { task: "seq2seq-lm", build: t5ForConditionalGeneration },
     T5EncoderModel: { task: "features", build: t5EncoderModel },
   },
+  pretraining: "span-corruption",
   facts: (c) => ({
     vocabSize: c.vocab_size,
     contextLength: undefined,

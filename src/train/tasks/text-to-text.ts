@@ -1,4 +1,5 @@
 import { TesseraError } from "../../core/errors.js";
+import { endSource } from "../../text/end-source.js";
 import { inputLayout } from "../../text/input-layout.js";
 import { textIn } from "../examples.js";
 import { headObjective } from "../head-objective.js";
@@ -26,16 +27,20 @@ export const textToText: TrainingTask<ExampleData> = {
     const eos = requireSpecial(context, "eos", "text-to-text");
     if (Math.min(length, targetLength) <= layout.specials.single)
       throw new TesseraError("config", `context_length: ${Math.min(length, targetLength)} leaves no room for a text`);
-    const ended = (text: string, most: number) => {
-      const ids = layout.single(
+    const framed = (text: string, most: number) =>
+      layout.single(
         tokenizer.encode(text, { addSpecialTokens: false }).slice(0, most - Math.max(1, layout.specials.single)),
       ).ids;
-      return ids.at(-1) === eos ? ids : [...ids, eos];
-    };
+    const ended = (ids: readonly number[]) => (ids.at(-1) === eos ? ids : [...ids, eos]);
     const prepared = ({ example, where }: LocatedExample): TextPair => {
       const source = textIn(example, settings.text_column ?? "source", where);
       const target = textIn(example, settings.label_column ?? "target", where);
-      return { source, target, sourceIds: ended(source, length), targetIds: ended(target, targetLength) };
+      return {
+        source,
+        target,
+        sourceIds: endSource(tokenizer, framed(source, length)),
+        targetIds: ended(framed(target, targetLength)),
+      };
     };
     const [training, validation] = [data.training.map(prepared), data.validation.map(prepared)];
     const write = seq2seqWriter(context);
