@@ -1,19 +1,12 @@
 import { type Command, Option } from "commander";
 import { TesseraError } from "../core/errors.js";
-import {
-  type LoadedTokenizer,
-  loadTokenizer,
-  saveTokenizer,
-  trainByteLevelBpe,
-  trainCharacterTokenizer,
-  trainUnigram,
-  trainWordPiece,
-  withBeginToken,
-  withBertFrame,
-} from "../text/index.js";
+import type { LoadedTokenizer } from "../text/index.js";
 import { modelFolder } from "./model-folder.js";
 import { choice, whole } from "./options.js";
 import { readTexts } from "./read-text.js";
+
+/** Loaded when a command needs it: other commands start without it. */
+const library = () => import("../text/index.js");
 
 /** `tessera tokenizer train | encode | decode`. */
 export function addTokenizer(program: Command): void {
@@ -25,7 +18,10 @@ export function addTokenizer(program: Command): void {
     .argument("<files...>", "UTF-8 text files; - is standard input")
     .requiredOption("--out <folder>", "where tokenizer.json goes")
     .addOption(
-      new Option("--kind <kind>", "byte-level BPE, WordPiece as BERT's, Unigram as T5's, or one token a character")
+      new Option(
+        "--kind <kind>",
+        "byte-level BPE, WordPiece as BERT's, Unigram as T5's, or one token a word or a character",
+      )
         .default("bpe")
         .argParser(choice("--kind", ...(Object.keys(kinds) as Kind[]))),
     )
@@ -36,13 +32,13 @@ export function addTokenizer(program: Command): void {
     )
     .option(
       "--min-frequency <n>",
-      "how often a pair or a character must occur (default 2; character: 1; not for unigram)",
+      "how often a pair, a word or a character must occur (default 2; word, character: 1; not for unigram)",
       whole("--min-frequency", { min: 1 }),
     )
     .option(
       "--special-tokens <set>",
-      "bpe: gpt2 (<|endoftext|>) or roberta (<s> text </s>); character: gpt2 or bert ([CLS] text [SEP]); wordpiece: bert; unigram: t5",
-      choice("--special-tokens", "gpt2", "roberta", "bert", "t5"),
+      "bpe: gpt2 (<|endoftext|>) or roberta (<s> text </s>); character: gpt2 or bert ([CLS] text [SEP]); wordpiece: bert; unigram: t5; word: plain (</s>, <unk>, <pad>)",
+      choice("--special-tokens", "gpt2", "roberta", "bert", "t5", "plain"),
     )
     .option("--extra-tokens <list>", "more special tokens, with commas between them")
     .option("--cased", "wordpiece: keep upper case and accents")
@@ -72,8 +68,9 @@ Examples:
       const began = performance.now();
       refuseStrangers(o);
       const texts = readTexts(files).flatMap((text) => text.split("<|endoftext|>"));
-      const made = train(texts, o);
-      await saveTokenizer(o.out, o.beginToken ? withBeginToken(made) : made);
+      const text = await library();
+      const made = train(text, texts, o);
+      await text.saveTokenizer(o.out, o.beginToken ? text.withBeginToken(made) : made);
       const seconds = Number(((performance.now() - began) / 1000).toFixed(2));
       if (o.json) console.log(JSON.stringify({ out: o.out, kind: o.kind, vocabSize: made.vocabSize, seconds }));
       else console.log(`${o.out}/tokenizer.json: ${made.vocabSize} tokens, ${seconds} s`);
@@ -88,7 +85,7 @@ Examples:
     .option("--json", "print ids, type ids and tokens as one JSON object")
     .addHelpText("after", '\nExample:\n  tessera tokenizer encode "Call me Ishmael."')
     .action(async (text: string | undefined, o: { model: string; specialTokens: boolean; json?: boolean }) => {
-      const tokens = await loadTokenizer(await modelFolder(o.model));
+      const tokens = await (await library()).loadTokenizer(await modelFolder(o.model));
       const encoding = tokens.encoding(text ?? readTexts(["-"])[0]!, { addSpecialTokens: o.specialTokens });
       console.log(o.json ? JSON.stringify(encoding) : encoding.ids.join(" "));
     });
@@ -101,7 +98,7 @@ Examples:
     .option("--json", "print one JSON object")
     .addHelpText("after", "\nExample:\n  tessera tokenizer decode 352 417 13")
     .action(async (ids: string[], o: { model: string; json?: boolean }) => {
-      const tokens = await loadTokenizer(await modelFolder(o.model));
+      const tokens = await (await library()).loadTokenizer(await modelFolder(o.model));
       const read = whole("ids", { min: 0, max: tokens.vocabSize - 1 });
       const text = tokens.decode(ids.flatMap((part) => part.split(/[\s,]+/).filter(Boolean)).map(read));
       console.log(o.json ? JSON.stringify({ text }) : text);
@@ -113,6 +110,7 @@ const kinds = {
   bpe: { sets: ["gpt2", "roberta"], flags: ["minFrequency"] },
   wordpiece: { sets: ["bert"], flags: ["minFrequency", "cased", "limitAlphabet"] },
   unigram: { sets: ["t5"], flags: ["sentinels"] },
+  word: { sets: ["plain"], flags: ["minFrequency"] },
   character: { sets: ["gpt2", "bert"], flags: ["minFrequency"] },
 } as const;
 type Kind = keyof typeof kinds;
@@ -122,7 +120,7 @@ interface TrainOptions {
   readonly kind: Kind;
   readonly vocabSize?: number;
   readonly minFrequency?: number;
-  readonly specialTokens?: "gpt2" | "roberta" | "bert" | "t5";
+  readonly specialTokens?: "gpt2" | "roberta" | "bert" | "t5" | "plain";
   readonly extraTokens?: string;
   readonly cased?: true;
   readonly limitAlphabet?: number;
@@ -147,20 +145,20 @@ function refuseStrangers(o: TrainOptions): void {
     throw new TesseraError("argument", `--begin-token: goes with --special-tokens gpt2 only, got ${set}`);
 }
 
-function train(texts: string[], o: TrainOptions): LoadedTokenizer {
+function train(text: Awaited<ReturnType<typeof library>>, texts: string[], o: TrainOptions): LoadedTokenizer {
   const { vocabSize = 8192, minFrequency, limitAlphabet, sentinels } = o;
   const least = minFrequency === undefined ? {} : { minFrequency };
   const extraTokens = o.extraTokens?.split(",").map((token) => token.trim()) ?? [];
   switch (o.kind) {
     case "bpe":
-      return trainByteLevelBpe(texts, {
+      return text.trainByteLevelBpe(texts, {
         vocabSize,
         ...least,
         extraTokens,
         ...(o.specialTokens === "roberta" ? { specialTokens: "roberta" } : {}),
       });
     case "wordpiece":
-      return trainWordPiece(texts, {
+      return text.trainWordPiece(texts, {
         vocabSize,
         ...least,
         extraTokens,
@@ -168,18 +166,20 @@ function train(texts: string[], o: TrainOptions): LoadedTokenizer {
         ...(limitAlphabet === undefined ? {} : { limitAlphabet }),
       });
     case "unigram":
-      return trainUnigram(texts, { vocabSize, extraTokens, ...(sentinels === undefined ? {} : { sentinels }) });
+      return text.trainUnigram(texts, { vocabSize, extraTokens, ...(sentinels === undefined ? {} : { sentinels }) });
+    case "word":
+      return text.trainWordTokenizer(texts, { vocabSize, ...least, extraTokens });
     case "character": {
       const bert = o.specialTokens === "bert";
       const names = bert
         ? { unk: "[UNK]", sep: "[SEP]", pad: "[PAD]", cls: "[CLS]", mask: "[MASK]" }
         : { bos: "<|endoftext|>", eos: "<|endoftext|>", unk: "<unk>" };
-      const made = trainCharacterTokenizer(texts, {
+      const made = text.trainCharacterTokenizer(texts, {
         specialTokens: extraTokens.length > 0 ? { ...names, additional: extraTokens } : names,
         ...(o.vocabSize === undefined ? {} : { maxVocab: o.vocabSize }),
         ...least,
       });
-      return bert ? withBertFrame(made) : made;
+      return bert ? text.withBertFrame(made) : made;
     }
   }
 }
