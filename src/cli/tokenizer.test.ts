@@ -69,7 +69,7 @@ describe("tessera tokenizer train", () => {
     [["--extra-tokens", "<x>,"], "specialTokens: a special token must not be empty"],
     [["--kind", "unigram", "--vocab-size", "9"], "trainUnigram: vocabSize is too small, 9 for 3 special tokens"],
     [["--kind", "wordpiece", "--vocab-size", "9"], "trainWordPiece: vocabSize is too small, 9 for 5 special tokens"],
-    [["--kind", "sentencepiece"], "--kind: must be one of bpe, wordpiece, unigram, character"],
+    [["--kind", "sentencepiece"], "--kind: must be one of bpe, wordpiece, unigram, word, character"],
   ])("refuses %j", async (args, message) => {
     await expect(train(...args)).rejects.toThrow(message);
   });

@@ -92,7 +92,7 @@ export interface ModelFamily<C> {
   /** Configurations that a paper names, by their names there. */
   readonly presets?: Readonly<Record<string, C>>;
   facts(config: C): ModelFacts;
-  /** What a fresh model is trained for unless told otherwise, as the trainer calls it. Default: what its first architecture is for. */
+  /** What it is trained for on running text unless told otherwise, as the trainer calls it. Default: what its heads allow. */
   readonly pretraining?: string;
   /** The config.json of a fresh model of given sizes. */
   fresh(sizes: ModelSizes): Readonly<Record<string, unknown>>;

@@ -5,11 +5,10 @@ import { nativeRuntime } from "../runtime/native.js";
 import type { Runtime } from "../runtime/session.js";
 import type { Tokenizer } from "../text/tokenizer.js";
 import { evaluator } from "./evaluate.js";
-import { isDataSet } from "./examples.js";
 import type { Metrics } from "./metrics.js";
 import { microBatch, namesOf, requireUsed, requireVocabulary } from "./run.js";
 import { parseTrainSettings, type TrainSettingsInput } from "./settings.js";
-import { type TextPair, type TrainingTask, taskOf, trainingTasks } from "./tasks/index.js";
+import { suitingTask, type TextPair, taskOf } from "./tasks/index.js";
 
 /** What a model is evaluated on, and how: settings of training that say what a task's examples are. */
 export interface EvaluationSettings
@@ -132,10 +131,7 @@ function requireSeen(setting: string, length: number, most: number): void {
  * @throws TesseraError `config` for a head that no task evaluates
  */
 export function evaluationTask({ task: head, family }: LanguageModel, data: readonly string[]): string {
-  const possible = trainingTasks.filter((task) => task.head === head);
-  const suits = (task: TrainingTask) => task.uses.includes("text_column") === data.every(isDataSet);
-  const found =
-    possible.find((task) => suits(task) && task.name === family.pretraining) ?? possible.find(suits) ?? possible[0];
+  const found = suitingTask(new Set([head]), family.pretraining, data);
   if (!found) throw new TesseraError("config", `task: there is none for a model of ${head}`);
   return found.name;
 }

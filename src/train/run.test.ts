@@ -75,7 +75,7 @@ describe("a run", () => {
     const { out } = settings;
     const model = readModel(out);
     const tokenizer = await loadTokenizer(out);
-    expect(model.facts).toEqual({ vocabSize: tokenizer.vocabSize, contextLength: 24 });
+    expect(model.facts).toMatchObject({ vocabSize: tokenizer.vocabSize, contextLength: 24 });
     expect(model.generation).toEqual({ bos_token_id: 0, eos_token_id: 0 });
     expect(model.warnings).toEqual([]);
     expect(readdirSync(out).sort()).toEqual([

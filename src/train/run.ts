@@ -11,7 +11,7 @@ import { ioError } from "../hub/regular-file.js";
 import type { FileRecord } from "../hub/text-file.js";
 import { familyOf } from "../models/index.js";
 import { labelFields } from "../models/labels.js";
-import type { AnyModelFamily } from "../models/model.js";
+import type { AnyModelFamily, Task } from "../models/model.js";
 import { describeModel, type LanguageModel, readModel } from "../pretrained/load-model.js";
 import { defaultThreads } from "../runtime/threads.js";
 import { loadTokenizer, saveTokenizer } from "../text/load-tokenizer.js";
@@ -27,6 +27,7 @@ import {
 import { parseTrainSettings, type RunSettings, type TrainSettings } from "./settings.js";
 import {
   type PreparedData,
+  suitingTask,
   type TaskData,
   type TrainingTask,
   taskOf,
@@ -72,7 +73,8 @@ export async function startRun(given: TrainSettings, options: PrepareOptions = {
     throw new TesseraError("argument", `${out}: there is a run already. Resume it, or choose another folder`);
   if (existsSync(join(out, "config.json")))
     throw new TesseraError("argument", `${out}: there is a model already. Choose another folder`);
-  const task = taskFor(given, from === null ? familyOf(given.model, "model") : describeFolder(from).family);
+  const described = from === null ? undefined : describeFolder(from);
+  const task = taskFor(given, described?.family ?? familyOf(given.model, "model"), described?.task);
   requireUsed(given, task);
   const source = await task.read(given);
   const loaded = from === null ? undefined : loadFor(from, task, source, given);
@@ -246,15 +248,18 @@ function requireSameFiles(files: readonly FileRecord[], before: RunRecord["files
 
 // --- preparing --------------------------------------------------------------------------------------------------------
 
-/** What is trained: as the settings say, or as the family is pre-trained. @throws TesseraError `config` where the family cannot do it */
-function taskFor({ task: name }: TrainSettings, family: AnyModelFamily): TrainingTask {
+/**
+ * What is trained: as the settings say, or what suits the data and the head of the checkpoint, or the family.
+ *
+ * @throws TesseraError `config` where the family cannot do it
+ */
+function taskFor({ task: name, data }: TrainSettings, family: AnyModelFamily, head?: Task): TrainingTask {
   const heads = new Set(Object.values(family.architectures).map(({ task }) => task));
-  const byDefault = family.pretraining ?? trainingTasks.find(({ head }) => heads.has(head))?.name;
-  if (name === null && byDefault === undefined)
-    throw new TesseraError("config", `task: ${family.modelType} has none that it is trained for`);
-  const task = taskOf(name ?? byDefault!);
+  const own = new Set(trainingTasks.flatMap((task) => (task.head === head ? [task.head] : [])));
+  const task = name === null ? suitingTask(own.size > 0 ? own : heads, family.pretraining, data) : taskOf(name);
+  if (!task) throw new TesseraError("config", `task: ${family.modelType} has none that it is trained for`);
   if (!heads.has(task.head)) {
-    const possible = trainingTasks.filter(({ head }) => heads.has(head)).map((possible) => possible.name);
+    const possible = trainingTasks.filter((other) => heads.has(other.head)).map((other) => other.name);
     throw new TesseraError("config", `task: ${family.modelType} has no head for ${task.name} (${possible.join(", ")})`);
   }
   return task;

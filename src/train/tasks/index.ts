@@ -1,4 +1,6 @@
 import { TesseraError } from "../../core/errors.js";
+import type { Task } from "../../models/model.js";
+import { isDataSet } from "../examples.js";
 import { bidirectionalLm } from "./bidirectional-lm.js";
 import { blankInfilling } from "./blank-infilling.js";
 import { causalLm } from "./causal-lm.js";
@@ -28,6 +30,20 @@ export const trainingTasks: readonly TrainingTask[] = [
   denoising,
   blankInfilling,
 ];
+
+/**
+ * The task that suits heads and data unless another is asked for: of those that read such data (data sets, or running text) the one the
+ * family is pre-trained for, else the first; undefined where no task is for such a head.
+ */
+export function suitingTask(
+  heads: ReadonlySet<Task>,
+  pretraining: string | undefined,
+  data: readonly string[],
+): TrainingTask | undefined {
+  const possible = trainingTasks.filter(({ head }) => heads.has(head));
+  const suiting = possible.filter(({ uses }) => uses.includes("text_column") === data.every(isDataSet));
+  return suiting.find(({ name }) => name === pretraining) ?? suiting[0] ?? possible[0];
+}
 
 /** The task of a name. @throws TesseraError `config` naming the known ones */
 export function taskOf(name: string): TrainingTask {
