@@ -18,6 +18,7 @@ export interface Kill {
  * Trains in child processes that are killed with SIGKILL, each at a moment by chance: soon after its start, some steps into training, or
  * while it writes a checkpoint. The last child runs to the end.
  *
+ * @param kills how many; more where a moment has not come by then
  * @param random uniform in [0, 1)
  * @throws Error when a child fails by itself
  */
@@ -30,8 +31,12 @@ export async function trainWithKills(
   writeFileSync(file, JSON.stringify(settings));
   const { training, run } = runPaths(settings.out);
   const done: Kill[] = [];
-  while (done.length < kills) {
-    const moment = existsSync(run) ? (["training", "writing", "writing"] as const)[Math.floor(3 * random())]! : "start";
+  // On a slow machine the first processes are killed before there is a run: then some more are started, until each moment has had its turn.
+  const missing = () =>
+    (["training", "writing"] as const).find((wanted) => !done.some(({ moment }) => moment === wanted));
+  while (done.length < kills || missing()) {
+    const chance = (["training", "writing", "writing"] as const)[Math.floor(3 * random())]!;
+    const moment = !existsSync(run) ? "start" : done.length >= kills - 2 ? (missing() ?? chance) : chance;
     const child = startChild(file);
     const end = ending(child);
     await Promise.race([
