@@ -33,7 +33,7 @@ describe("tessera inspect", () => {
     const [svg, html] = [join(folder, "a.svg"), join(folder, "a.html")];
     const said = await run("Call me Ishmael.", "--layer", "1", "--head", "3", "--svg", svg, "--html", html);
     const lines = said.split("\n");
-    expect(lines[0]).toBe("layer 1, head 3 of 8 (transformer.h.1.attn)");
+    expect(lines[0]).toBe("layer 1, head 3 of 6 (transformer.h.1.attn)");
     expect(lines.some((line) => /^ +·me ██/.test(line) || /^ +·me [░▒▓█· ]+$/.test(line))).toBe(true);
     expect(readFileSync(svg, "utf8")).toMatch(/^<svg .*<\/svg>\n$/s);
     expect(readFileSync(html, "utf8")).toContain("<h1>Call me Ishmael.</h1>");
@@ -48,7 +48,7 @@ describe("tessera inspect", () => {
   });
 
   it("lists paths, and reads layers with the head", async () => {
-    expect(await run("--list")).toContain("transformer.h.3.attn.attention_weights  float32[b, 8, t, t]");
+    expect(await run("--list")).toContain("transformer.h.3.attn.attention_weights  float32[b, 6, t, t]");
     const lens = JSON.parse(await run("Call me", "--lens", "--json"));
     expect(lens.layers.map(({ path }: { path: string }) => path)).toEqual([
       "transformer.embeddings",
@@ -84,7 +84,7 @@ describe("tessera inspect", () => {
   it.each([
     [[], "inspect: a text is missing"],
     [["x", "--layer", "4"], "--layer: there is no layer 4 (4 with self attention, from 0)"],
-    [["x", "--head", "8"], "it has no head 8 (8 heads, from 0)"],
+    [["x", "--head", "8"], "it has no head 8 (6 heads, from 0)"],
     [["x", "--head", "all"], '--head: must be a whole number ≥ 0, got "all"'],
     [["x", "--kind", "cross"], "--kind: the model has no cross attention (self)"],
     [["x", "--target", "y"], "--target: a model for causal-lm has none"],
