@@ -1,9 +1,9 @@
-import { createInterface } from "node:readline";
 import type { Command } from "commander";
 import { TesseraError } from "../core/errors.js";
 import type { CompiledModel, TextOptions } from "../generate/index.js";
 import type { ChatMessage } from "../text/chat.js";
 import type { LoadedTokenizer } from "../text/index.js";
+import { converse } from "./converse.js";
 import { addGenerationFlags, type GenerationFlags, generationOptions } from "./generation-flags.js";
 import { interruptible } from "./interruptible.js";
 import { modelFolder } from "./model-folder.js";
@@ -83,7 +83,7 @@ async function chat(message: string | undefined, flags: Flags): Promise<void> {
   const messages = flags.system === undefined ? [] : [{ role: "system", content: flags.system }];
   const conversation = { model: compiled, tokenizer, options: generationOptions(flags), flags, messages };
   if (message !== undefined) await interruptible((signal) => answer(conversation, message, signal));
-  else await converse(conversation);
+  else await converse((line, signal) => answer(conversation, line, signal));
 }
 
 /** Prints the answer to a message as it comes, and remembers both. */
@@ -132,27 +132,4 @@ async function answer(
   }
   messages.push({ role: "assistant", content: text });
   if (flags.json) process.stdout.write(`${JSON.stringify(messages)}\n`);
-}
-
-/** A message a line until the input ends. An interrupted answer ends alone, not the conversation. */
-async function converse(conversation: Conversation): Promise<void> {
-  const terminal = process.stdin.isTTY === true;
-  const lines = createInterface({
-    input: process.stdin,
-    output: terminal ? process.stdout : undefined,
-    prompt: "> ",
-    terminal,
-  });
-  if (terminal) lines.prompt();
-  for await (const line of lines) {
-    if (line.trim() !== "") {
-      try {
-        await interruptible((signal) => answer(conversation, line, signal), lines);
-      } catch (error) {
-        if (!(error instanceof TesseraError)) throw error;
-        if (error.code !== "aborted") console.error(`error: ${error.message}`);
-      }
-    }
-    if (terminal) lines.prompt();
-  }
 }

@@ -1,8 +1,7 @@
-import { createInterface } from "node:readline";
 import type { Command } from "commander";
-import { TesseraError } from "../core/errors.js";
 import type { CompiledModel, TextOptions } from "../generate/index.js";
 import type { Tokenizer } from "../text/index.js";
+import { converse } from "./converse.js";
 import { addGenerationFlags, type GenerationFlags, generationOptions } from "./generation-flags.js";
 import { interruptible } from "./interruptible.js";
 import { modelFolder } from "./model-folder.js";
@@ -61,7 +60,8 @@ async function generate(prompt: string | undefined, flags: Flags): Promise<void>
     ...(stop ? { stop } : {}),
   };
   using open = compiled;
-  if (prompt === undefined && (process.stdin.isTTY || !json)) await converse(open, tokenizer, options);
+  if (prompt === undefined && (process.stdin.isTTY || !json))
+    await converse((line, signal) => complete(open, tokenizer, line, { ...options, signal }, false));
   else {
     const text = prompt === undefined || prompt === "-" ? await standardInput() : prompt;
     await interruptible((signal) => complete(open, tokenizer, text, { ...options, signal }, json ?? false));
@@ -87,29 +87,6 @@ async function complete(
     for await (const piece of streamText(model, tokenizer, prompt, options)) process.stdout.write(piece);
   } finally {
     process.stdout.write("\n");
-  }
-}
-
-/** A prompt a line until the input ends. An interrupted completion ends alone, not the session. */
-async function converse(model: CompiledModel, tokenizer: Tokenizer, options: TextOptions): Promise<void> {
-  const terminal = process.stdin.isTTY === true;
-  const lines = createInterface({
-    input: process.stdin,
-    output: terminal ? process.stdout : undefined,
-    prompt: "> ",
-    terminal,
-  });
-  if (terminal) lines.prompt();
-  for await (const line of lines) {
-    if (line.trim() !== "") {
-      try {
-        await interruptible((signal) => complete(model, tokenizer, line, { ...options, signal }, false), lines);
-      } catch (error) {
-        if (!(error instanceof TesseraError)) throw error;
-        if (error.code !== "aborted") console.error(`error: ${error.message}`);
-      }
-    }
-    if (terminal) lines.prompt();
   }
 }
 

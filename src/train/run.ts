@@ -34,6 +34,7 @@ import {
   taskSettings,
   trainingTasks,
 } from "./tasks/index.js";
+import { zerosLike } from "./train-step.js";
 import { trainTokenizer } from "./train-tokenizer.js";
 
 /** A run that is ready to train: started, or read back from its folder. */
@@ -77,23 +78,16 @@ export async function startRun(given: TrainSettings, options: PrepareOptions = {
   const task = taskFor(given, described?.family ?? familyOf(given.model, "model"), described?.task);
   requireUsed(given, task);
   const source = await task.read(given);
-  const loaded = from === null ? undefined : loadFor(from, task, source, given);
+  const loaded = described && loadFor(from!, described, task, source, given);
   const tokenizer = await tokenizerFor(given, task, source.texts, options);
   const model = loaded ?? freshModel(given, task, source, tokenizer);
   const context_length = contextLength(given, model);
   requireVocabulary(model, tokenizer, given);
   const data = prepare(task, source, { ...given, context_length }, model, tokenizer, options);
   const settings = decide({ ...given, task: task.name, context_length }, data);
-  const zeros = () =>
-    new Map(
-      [...model.weights].map(([path, { dtype, shape, data }]) => [
-        path,
-        { dtype, shape, data: new Float32Array(data.length) },
-      ]),
-    );
   const state: TrainingState = {
     weights: model.weights,
-    moments: { expAvg: zeros(), expAvgSq: zeros() },
+    moments: { expAvg: zerosLike(model.weights), expAvgSq: zerosLike(model.weights) },
     progress: { step: 0, position: 0, tokens: 0, seconds: 0, unlogged: { loss: 0, steps: 0 }, best: null },
   };
 
@@ -276,8 +270,13 @@ export function requireUsed(settings: TrainSettings, { name, uses }: TrainingTas
 }
 
 /** A folder's model with the head of the task: a new one where the checkpoint has another. */
-function loadFor(folder: string, task: TrainingTask, { labels }: TaskData, { seed }: TrainSettings): LanguageModel {
-  const described = describeFolder(folder);
+function loadFor(
+  folder: string,
+  described: ReturnType<typeof describeFolder>,
+  task: TrainingTask,
+  { labels }: TaskData,
+  { seed }: TrainSettings,
+): LanguageModel {
   const names = described.facts.labels?.names;
   const same = described.task === task.head && (!labels || labels.names.every((name) => names?.includes(name)));
   return same

@@ -361,7 +361,8 @@ function updateOf(
 
 const scalar = () => zeroTensor({ dtype: "float32", shape: [] });
 
-const zerosLike = (weights: Weights): Weights =>
+/** Zeros of the shapes of weights, by the same paths. */
+export const zerosLike = (weights: Weights): Weights =>
   new Map([...weights].map(([path, tensor]) => [path, zeroTensor(tensor)]));
 
 /** A view of some rows, over the same memory. */

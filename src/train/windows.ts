@@ -86,6 +86,20 @@ export function evenWindows(
   return { size, start: (index) => Math.floor((index * all) / size) * length };
 }
 
+/** An endless order over so many examples: each once in every epoch, in an order of the epoch's own. Gives the example at a position. */
+export function endlessOrder(size: number, seed: number): (position: number) => number {
+  let epoch = -1;
+  let order = new Uint32Array(0);
+  return (position) => {
+    const number = Math.floor(position / size);
+    if (number !== epoch) {
+      epoch = number;
+      order = shuffled(size, randomStream(seed, `epoch ${number}`));
+    }
+    return order[position - number * size]!;
+  };
+}
+
 /** The numbers below `size` in an order of chance. */
 export function shuffled(size: number, random: RandomStream): Uint32Array<ArrayBuffer> {
   const order = Uint32Array.from({ length: size }, (_, i) => i);

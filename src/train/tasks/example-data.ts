@@ -3,7 +3,7 @@ import { randomStream } from "../../core/random-stream.js";
 import type { EvaluationSet } from "../evaluate.js";
 import { type Example, type ExampleFile, readExamples } from "../examples.js";
 import type { TrainSettings } from "../settings.js";
-import { shuffled, type TrainingSet } from "../windows.js";
+import { endlessOrder, shuffled, type TrainingSet } from "../windows.js";
 import type { TaskData } from "./task.js";
 import { trains } from "./text-data.js";
 
@@ -65,19 +65,11 @@ export function exampleRows<T>(
   seed: number,
   write: ExampleWriter<T>,
 ): { readonly training: TrainingSet; readonly validation: EvaluationSet | undefined } {
-  let epoch = -1;
-  let order = new Uint32Array(0);
+  const at = endlessOrder(training.length, seed);
   return {
     training: {
       size: training.length,
-      write(position, batch, row) {
-        const number = Math.floor(position / training.length);
-        if (number !== epoch) {
-          epoch = number;
-          order = shuffled(training.length, randomStream(seed, `epoch ${number}`));
-        }
-        write(training[order[position - number * training.length]!]!, batch, row);
-      },
+      write: (position, batch, row) => write(training[at(position)]!, batch, row),
     },
     validation:
       validation.length === 0

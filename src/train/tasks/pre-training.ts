@@ -5,7 +5,7 @@ import { inputLayout } from "../../text/input-layout.js";
 import { documentsOf } from "../corpus.js";
 import { headObjective } from "../head-objective.js";
 import { ignored } from "../objective.js";
-import { shuffled } from "../windows.js";
+import { endlessOrder } from "../windows.js";
 import { maskingOptions, maskTokens } from "./masking.js";
 import type { TrainingTask } from "./task.js";
 import { fillInput, fillRow, readTextData, requireSpecial, type TextData, trains } from "./text-data.js";
@@ -63,20 +63,12 @@ export const preTraining: TrainingTask<TextData> = {
       fillRow(batch, "labels", row, labels, ignored);
       fillRow(batch, "next_sentence_label", row, [follows ? 0 : 1], ignored);
     };
-    let epoch = -1;
-    let order = new Uint32Array(0);
+    const at = endlessOrder(training.length, seed);
     return {
       objective: headObjective({ task: "pre-training", length }),
       training: {
         size: training.length,
-        write(position, batch, row) {
-          const number = Math.floor(position / training.length);
-          if (number !== epoch) {
-            epoch = number;
-            order = shuffled(training.length, randomStream(seed, `epoch ${number}`));
-          }
-          write(training, order[position - number * training.length]!, `row ${position}`, batch, row);
-        },
+        write: (position, batch, row) => write(training, at(position), `row ${position}`, batch, row),
       },
       validation:
         validation === 0
