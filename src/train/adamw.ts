@@ -1,6 +1,5 @@
 import type { Tensor } from "../core/tensor.js";
-import { add, div, minimum, mul, sqrt, sub } from "../ops/elementwise.js";
-import { sum } from "../ops/reduce.js";
+import { add, div, mul, sqrt, sub } from "../ops/elementwise.js";
 
 /** How AdamW updates. */
 export interface AdamWOptions {
@@ -12,13 +11,11 @@ export interface AdamWOptions {
   readonly epsilon?: number;
   /** Decoupled decay of parameters, times the learning rate. Default 0.1. */
   readonly weightDecay?: number;
-  /** Gradients of a larger global norm are scaled down to it; 0 turns clipping off. Default 1. */
-  readonly maxGradientNorm?: number;
 }
 
 /** The options with their defaults. */
 export function adamWOptions(options: AdamWOptions = {}): Required<AdamWOptions> {
-  return { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, maxGradientNorm: 1, ...options };
+  return { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, ...options };
 }
 
 /** Whether a parameter decays: matrices and embeddings do, norms and biases (one axis) do not. */
@@ -32,8 +29,6 @@ export interface AdamWParameter {
   readonly expAvg: Tensor;
   readonly expAvgSq: Tensor;
   readonly gradient: Tensor;
-  /** Which of the scalars it is updated with. Default the first. */
-  readonly group?: number;
 }
 
 /** What changes from step to step, as scalars: one graph serves all steps. {@link adamWScalars} computes them. */
@@ -60,48 +55,27 @@ export function adamWScalars(step: number, learningRate: number, options: AdamWO
 }
 
 /**
- * AdamW (Loshchilov & Hutter 2019) with clipping of the global gradient norm (Pascanu et al. 2013), as graph:
+ * AdamW (Loshchilov & Hutter 2019), as graph:
  *
- * `g ← g · min(1, maxNorm / ‖g‖)`, `m ← β₁m + (1 − β₁)g`, `v ← β₂v + (1 − β₂)g²`,
- * `w ← w − rate · weightDecay · w − rate · m̂ / (√v̂ + ε)`.
+ * `m ← β₁m + (1 − β₁)g`, `v ← β₂v + (1 − β₂)g²`, `w ← w − rate · weightDecay · w − rate · m̂ / (√v̂ + ε)`.
  *
- * The norm is taken over all parameters, and decay is left out for those with fewer than two axes.
+ * Decay is left out for parameters with fewer than two axes.
  *
- * @param parameters gradients are of a *sum* of losses
- * @param count how many losses the sum holds, scalar: the gradients are divided by it
- * @param loss the summed loss, scalar
- * @param scalars of each group of parameters
- * @returns the parameters after the update, the norm of the mean loss's gradient, and the mean loss
+ * @param scale of the gradient: clipping, and the division of a sum
+ * @returns the parameter after the update
  */
 export function adamW(
-  parameters: readonly AdamWParameter[],
-  count: Tensor,
-  loss: Tensor,
-  scalars: readonly AdamWScalars<Tensor>[],
+  { weight, gradient, ...before }: AdamWParameter,
+  scale: Tensor,
+  { slope, offset, keep }: AdamWScalars<Tensor>,
   options: AdamWOptions = {},
-): {
-  readonly updated: readonly Omit<AdamWParameter, "gradient" | "group">[];
-  readonly gradientNorm: Tensor;
-  readonly loss: Tensor;
-} {
-  const { beta1, beta2, maxGradientNorm } = adamWOptions(options);
-  const norm = div(sqrt(parameters.map(({ gradient: g }) => sum(mul(g, g))).reduce(add)), count);
-  // The engine writes each new weight over the old one and knows nothing of it. That is safe because no update can begin before
-  // all reads of old weights are over: each update waits for the norm, the norm for every gradient, and the loss, which is the only
-  // other reader, is made part of the norm by adding nothing (or NaN, which ends the run anyway).
-  const gradientNorm = add(norm, mul(loss, 0));
-  const clip =
-    maxGradientNorm > 0 ? minimum(div(maxGradientNorm, add(gradientNorm, 1e-6)), 1) : add(mul(gradientNorm, 0), 1);
-  const scale = div(clip, count);
+): Omit<AdamWParameter, "gradient"> {
+  const { beta1, beta2 } = adamWOptions(options);
   const first = mul(scale, 1 - beta1);
   const second = mul(mul(scale, scale), 1 - beta2);
-  const updated = parameters.map(({ weight, gradient, group = 0, ...before }) => {
-    const { slope, offset, keep } = scalars[group]!;
-    const expAvg = add(mul(before.expAvg, beta1), mul(gradient, first));
-    const expAvgSq = add(mul(before.expAvgSq, beta2), mul(mul(gradient, gradient), second));
-    // rate · m̂ / (√v̂ + ε) with all scalars gathered in the divisor: one pass over memory less
-    const change = div(expAvg, add(mul(sqrt(expAvgSq), slope), offset));
-    return { weight: sub(decays(weight.shape) ? mul(weight, keep) : weight, change), expAvg, expAvgSq };
-  });
-  return { updated, gradientNorm, loss: div(loss, count) };
+  const expAvg = add(mul(before.expAvg, beta1), mul(gradient, first));
+  const expAvgSq = add(mul(before.expAvgSq, beta2), mul(mul(gradient, gradient), second));
+  // rate · m̂ / (√v̂ + ε) with all scalars gathered in the divisor: one pass over memory less
+  const change = div(expAvg, add(mul(sqrt(expAvgSq), slope), offset));
+  return { weight: sub(decays(weight.shape) ? mul(weight, keep) : weight, change), expAvg, expAvgSq };
 }

@@ -10,6 +10,7 @@ import { readJsonObject } from "../hub/json-file.js";
 import { ioError } from "../hub/regular-file.js";
 import { openSafetensors, writeSafetensors } from "../hub/safetensors.js";
 import type { Weights } from "../pretrained/weights.js";
+import { type OptimizerOptions, optimizerOf } from "./optimizer.js";
 import type { Moments } from "./train-step.js";
 
 /** How far a run has come: all that, with weights and moments, decides what comes next. */
@@ -124,28 +125,36 @@ function momentEntries({ expAvg, expAvgSq }: Moments): [string, HostTensor][] {
 /**
  * Reads a checkpoint of a model.
  *
+ * @param optimizer what the run was started with
  * @throws TesseraError `io` or `checkpoint` when a file is missing, damaged, or of another model
  */
-export function readCheckpoint(path: string, module: AnyModule): TrainingState {
+export function readCheckpoint(path: string, module: AnyModule, optimizer: OptimizerOptions = {}): TrainingState {
   const file = join(path, "progress.json");
   const progress = progressSchema.safeParse(readJsonObject(file, { code: "checkpoint" }));
   if (!progress.success)
     throw new TesseraError("checkpoint", `${file}: damaged, ${z.prettifyError(progress.error).replace(/\s+/g, " ")}`);
-  const optimizer = join(path, "optimizer.safetensors");
+  const moments = join(path, "optimizer.safetensors");
+  const squared = (path: string, shape: readonly unknown[]) => optimizerOf(path, shape, optimizer) === "adamw";
   return {
     weights: readParameters(join(path, "weights.safetensors"), module, ""),
     moments: {
-      expAvg: readParameters(optimizer, module, "exp_avg."),
-      expAvgSq: readParameters(optimizer, module, "exp_avg_sq."),
+      expAvg: readParameters(moments, module, "exp_avg."),
+      expAvgSq: readParameters(moments, module, "exp_avg_sq.", squared),
     },
     progress: progress.data,
   };
 }
 
-function readParameters(path: string, module: AnyModule, prefix: string): Weights {
+function readParameters(
+  path: string,
+  module: AnyModule,
+  prefix: string,
+  has: (path: string, shape: readonly unknown[]) => boolean = () => true,
+): Weights {
   using file = openSafetensors(path);
+  const parameters = [...parametersOf(module)].filter(([name, { shape }]) => has(name, shape));
   return new Map(
-    [...parametersOf(module)].map(([name, { shape }]) => {
+    parameters.map(([name, { shape }]) => {
       const tensor = file.read(prefix + name);
       if (tensor.dtype === "float32" && sameShape(tensor.shape, shape)) return [name, tensor];
       throw new TesseraError(

@@ -55,6 +55,7 @@ const ofTokens: ReadonlySet<Task> = new Set<Task>([
   "bidirectional-lm",
   "masked-lm",
   "blank-infilling",
+  "permutation-lm",
   "seq2seq-lm",
 ]);
 

@@ -101,6 +101,8 @@ export async function train(
     batchSize: s.batch_size,
     microBatchSize: s.micro_batch_size,
     optimizer: {
+      name: s.optimizer,
+      ...(s.momentum === null ? {} : { momentum: s.momentum }),
       beta1: s.beta1,
       beta2: s.beta2,
       epsilon: s.epsilon,

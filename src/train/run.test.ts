@@ -96,23 +96,26 @@ describe("a run", () => {
     expect(readFileSync(runPaths(out).curve, "utf8")).toContain("best");
   });
 
-  it("that is interrupted again and again ends as one that is not, bit for bit", async () => {
-    using folder = temporaryFolder();
-    const settings = tinySettings(folder.path);
-    const whole = { ...settings, out: join(folder.path, "whole", "run") };
-    expect((await start(whole)).status).toBe("finished");
-    for (const step of [1, 7, 7, 12, 20]) {
-      const result = await trainUntil(step, settings);
-      expect(result).toMatchObject({ status: "interrupted", step });
-      expect(listCheckpoints(settings.out).at(-1)!.step).toBe(step);
-    }
-    expect((await trainUntil(100, settings)).status).toBe("finished");
-    expect((await trainUntil(100, settings)).status).toBe("finished"); // nothing left to do
-    const [a, b] = [remains(settings.out), remains(whole.out)];
-    const latest = Object.keys(b).filter((name) => !/step-000000(20|22)\//.test(name)); // which older checkpoint is left differs
-    for (const name of latest) expect(a[name], name).toEqual(b[name]);
-    expect(Object.keys(b)).toContain("training/step-00000024/optimizer.safetensors");
-  });
+  it.each(["adamw", "muon"] as const)(
+    "with %s that is interrupted again and again ends as one that is not, bit for bit",
+    async (optimizer) => {
+      using folder = temporaryFolder();
+      const settings = tinySettings(folder.path, { optimizer });
+      const whole = { ...settings, out: join(folder.path, "whole", "run") };
+      expect((await start(whole)).status).toBe("finished");
+      for (const step of [1, 7, 7, 12, 20]) {
+        const result = await trainUntil(step, settings);
+        expect(result).toMatchObject({ status: "interrupted", step });
+        expect(listCheckpoints(settings.out).at(-1)!.step).toBe(step);
+      }
+      expect((await trainUntil(100, settings)).status).toBe("finished");
+      expect((await trainUntil(100, settings)).status).toBe("finished"); // nothing left to do
+      const [a, b] = [remains(settings.out), remains(whole.out)];
+      const latest = Object.keys(b).filter((name) => !/step-000000(20|22)\//.test(name)); // which older checkpoint is left differs
+      for (const name of latest) expect(a[name], name).toEqual(b[name]);
+      expect(Object.keys(b)).toContain("training/step-00000024/optimizer.safetensors");
+    },
+  );
 
   it("goes on from its last checkpoint where it was killed, whatever lies around", async () => {
     using folder = temporaryFolder();
@@ -251,6 +254,35 @@ describe("a run", () => {
     ).rejects.toThrow("context_length: more than the model sees, 48 vs 24");
   });
 
+  it("fine-tunes with a changed configuration, interrupted or not", async () => {
+    using folder = temporaryFolder();
+    const first = tinySettings(folder.path, { steps: 6 });
+    await start(first);
+    const { tokenizer, layers, heads, d, dropout, ...rest } = first;
+    const settings = {
+      ...rest,
+      from: first.out,
+      model_config: { n_layer: 2, resid_pdrop: 0.3 },
+      steps: 12,
+      out: join(folder.path, "tuned"),
+    };
+    const whole = { ...settings, out: join(folder.path, "whole") };
+    const run = await startRun(parseTrainSettings(whole));
+    expect(run.warnings).toEqual([
+      expect.stringContaining("with another n_layer, resid_pdrop: weights that the checkpoint lacks are fresh"),
+    ]);
+    expect(run.model.weights.get("transformer.wte.weight")).toEqual(readModel(first.out).weights.get("transformer.wte.weight"));
+    await train(run);
+    for (const step of [5, 12]) await trainUntil(step, settings);
+    const [a, b] = [remains(settings.out), remains(whole.out)];
+    for (const name of ["model.safetensors", "config.json", "training/run.json"]) expect(a[name], name).toEqual(b[name]);
+    expect(readModel(whole.out).config).toMatchObject({ n_layer: 2, resid_pdrop: 0.3 });
+    await expect(resumeRun(whole.out, { model_config: {} })).rejects.toThrow("model_config cannot change once a run has started");
+    await expect(
+      startRun(parseTrainSettings({ ...settings, out: join(folder.path, "wider"), model_config: { n_embd: 32 } })),
+    ).rejects.toThrow(/run with another n_embd: \d+ problems: transformer\.wte\.weight is \[\d+, 16\], the model needs \[\d+, 32\]/);
+  });
+
   it.each(["feed-forward-lm", "rnn-lm"])("trains %s", async (model) => {
     using folder = temporaryFolder();
     const result = await start(tinySettings(folder.path, { model, steps: 30, eval_every: 30, context_length: 12 }));
@@ -269,6 +301,11 @@ describe("what cannot be trained is refused before anything is written", () => {
     ["too little validation text", { validation: 0.0001 }, /text\.txt: validation part: too little text, \d tokens/],
     ["an unknown family", { model: "gpt9" }, /^model: model_type "gpt9" is not supported/],
     ["sizes that do not fit", { d: 15 }, /n_embd|heads/],
+    [
+      "an optimizer that has nothing to update",
+      { model: "feed-forward-lm", optimizer: "muon" as const },
+      /^optimizer: muon has nothing to update, feed-forward-lm has no matrices in numbered layers$/,
+    ],
     [
       "a tokenizer that is missing",
       { tokenizer: "/nowhere/tokenizer.json" },

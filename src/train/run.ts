@@ -2,9 +2,9 @@ import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { TesseraError } from "../core/errors.js";
 import { initialize } from "../core/initialize.js";
+import { parametersOf } from "../core/module.js";
 import { quote } from "../core/quote.js";
 import { writeFileAtomic } from "../hub/atomic-write.js";
-import { readConfig } from "../hub/config.js";
 import type { GenerationConfig } from "../hub/generation-config.js";
 import { isObject, readJsonObject } from "../hub/json-file.js";
 import { ioError } from "../hub/regular-file.js";
@@ -12,7 +12,7 @@ import type { FileRecord } from "../hub/text-file.js";
 import { familyOf } from "../models/index.js";
 import { labelFields } from "../models/labels.js";
 import type { AnyModelFamily, Task } from "../models/model.js";
-import { describeModel, type LanguageModel, readModel } from "../pretrained/load-model.js";
+import { describeModel, type LanguageModel, readChangedConfig, readModel } from "../pretrained/load-model.js";
 import { defaultThreads } from "../runtime/threads.js";
 import { loadTokenizer, saveTokenizer } from "../text/load-tokenizer.js";
 import type { LoadedTokenizer } from "../text/tokenizer-from-json.js";
@@ -24,6 +24,7 @@ import {
   type TrainingState,
   writeCheckpoint,
 } from "./checkpoint.js";
+import { isHiddenMatrix } from "./muon.js";
 import { parseTrainSettings, type RunSettings, type TrainSettings } from "./settings.js";
 import {
   type PreparedData,
@@ -34,7 +35,7 @@ import {
   taskSettings,
   trainingTasks,
 } from "./tasks/index.js";
-import { zerosLike } from "./train-step.js";
+import { freshMoments } from "./train-step.js";
 import { trainTokenizer } from "./train-tokenizer.js";
 
 /** A run that is ready to train: started, or read back from its folder. */
@@ -74,7 +75,7 @@ export async function startRun(given: TrainSettings, options: PrepareOptions = {
     throw new TesseraError("argument", `${out}: there is a run already. Resume it, or choose another folder`);
   if (existsSync(join(out, "config.json")))
     throw new TesseraError("argument", `${out}: there is a model already. Choose another folder`);
-  const described = from === null ? undefined : describeFolder(from);
+  const described = from === null ? undefined : describeFolder(from, given);
   const task = taskFor(given, described?.family ?? familyOf(given.model, "model"), described?.task);
   requireUsed(given, task);
   const source = await task.read(given);
@@ -83,11 +84,12 @@ export async function startRun(given: TrainSettings, options: PrepareOptions = {
   const model = loaded ?? freshModel(given, task, source, tokenizer);
   const context_length = contextLength(given, model);
   requireVocabulary(model, tokenizer, given);
+  requireOptimizer(model, given);
   const data = prepare(task, source, { ...given, context_length }, model, tokenizer, options);
   const settings = decide({ ...given, task: task.name, context_length }, data);
   const state: TrainingState = {
     weights: model.weights,
-    moments: { expAvg: zerosLike(model.weights), expAvgSq: zerosLike(model.weights) },
+    moments: freshMoments(model.weights, { name: settings.optimizer }),
     progress: { step: 0, position: 0, tokens: 0, seconds: 0, unlogged: { loss: 0, steps: 0 }, best: null },
   };
 
@@ -178,7 +180,7 @@ export async function resumeRun(
   const checkpoint = listCheckpoints(out).at(-1);
   if (!checkpoint) throw new TesseraError("checkpoint", `${paths.training}: there is no checkpoint to resume from`);
   const described = describeModel({ ...record.config, architectures: [record.architecture] }, paths.run);
-  const state = readCheckpoint(checkpoint.path, described.module);
+  const state = readCheckpoint(checkpoint.path, described.module, { name: settings.optimizer });
   const { config: rawConfig, generation, generationExtra } = record;
   const model = { ...described, rawConfig, weights: state.weights, generation, generationExtra };
   const task = taskOf(settings.task);
@@ -275,17 +277,19 @@ function loadFor(
   described: ReturnType<typeof describeFolder>,
   task: TrainingTask,
   { labels }: TaskData,
-  { seed }: TrainSettings,
+  { seed, model_config }: TrainSettings,
 ): LanguageModel {
   const names = described.facts.labels?.names;
   const same = described.task === task.head && (!labels || labels.names.every((name) => names?.includes(name)));
-  return same
-    ? readModel(folder)
-    : readModel(folder, { task: task.head, initialize: seed, ...(labels ? { labels: labels.names } : {}) });
+  const changes = Object.keys(model_config).length > 0 ? { config: model_config, initialize: seed } : {};
+  return readModel(folder, {
+    ...changes,
+    ...(same ? {} : { task: task.head, initialize: seed, ...(labels ? { labels: labels.names } : {}) }),
+  });
 }
 
-function describeFolder(folder: string) {
-  const { path, values } = readConfig(folder);
+function describeFolder(folder: string, { model_config }: TrainSettings) {
+  const { path, values } = readChangedConfig(folder, model_config);
   return describeModel(values, path);
 }
 
@@ -365,6 +369,14 @@ export function requireVocabulary(
     throw new TesseraError(
       "tokenizer",
       `${from ?? "tokenizer"}: it has more tokens than the model, ${vocabSize} vs ${facts.vocabSize}`,
+    );
+}
+
+function requireOptimizer({ family, module }: LanguageModel, { optimizer: name }: TrainSettings): void {
+  if (name === "muon" && ![...parametersOf(module)].some(([path, { shape }]) => isHiddenMatrix(path, shape)))
+    throw new TesseraError(
+      "config",
+      `optimizer: muon has nothing to update, ${family.modelType} has no matrices in numbered layers`,
     );
 }
 

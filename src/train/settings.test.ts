@@ -49,6 +49,7 @@ describe("settings", () => {
       { ...least, learning_rate: 0.1, min_learning_rate: 0.2 },
       "run.json: min_learning_rate is above learning_rate, 0.2 vs 0.1",
     ],
+    [{ ...least, momentum: 0.9 }, "run.json: momentum is Muon's, and the optimizer is adamw"],
     [{ ...least, keep: "best", validation: 0 }, 'run.json: keep "best" needs a validation share, got 0'],
     [{ ...least, from: "m", layers: 2, d: 8 }, 'run.json: layers, d cannot be chosen when fine-tuning "m"'],
   ])("refuse %j", (raw, message) => {

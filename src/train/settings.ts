@@ -2,6 +2,7 @@ import { z } from "zod";
 import { TesseraError } from "../core/errors.js";
 import { quote } from "../core/quote.js";
 import { readJsonObject } from "../hub/json-file.js";
+import { optimizerNames } from "./optimizer.js";
 import { decayNames } from "./schedule.js";
 
 const whole = (least: number) => z.int().min(least);
@@ -27,7 +28,7 @@ export const trainSettingsSchema = z.strictObject({
   model_config: z
     .record(z.string(), z.unknown())
     .default({})
-    .describe("further fields of config.json of a model from scratch"),
+    .describe("further fields of config.json; fine-tuning: fields to change"),
 
   tokenizer: text
     .nullable()
@@ -101,6 +102,11 @@ export const trainSettingsSchema = z.strictObject({
     .nullable()
     .default(null)
     .describe("steps over which the rate rises; default: a twentieth of steps, at most 200"),
+  optimizer: z
+    .enum(optimizerNames)
+    .default("adamw")
+    .describe("what updates the parameters; muon: Muon the matrices within layers, AdamW all else"),
+  momentum: share.nullable().default(null).describe("Muon: decay of the mean of gradients; default: 0.95"),
   beta1: share.default(0.9).describe("AdamW: decay of the mean of gradients"),
   beta2: share.default(0.95).describe("AdamW: decay of the mean of squared gradients"),
   epsilon: positive.default(1e-8).describe("AdamW: added to the root of the mean square"),
@@ -214,7 +220,7 @@ function problemOf(issue: z.core.$ZodIssue, raw: unknown): string {
 }
 
 /** Settings of a model from scratch. */
-const fromScratch = ["model", "layers", "heads", "d", "dropout", "model_config", "tokenizer", "vocab_size"] as const;
+const fromScratch = ["model", "layers", "heads", "d", "dropout", "tokenizer", "vocab_size"] as const;
 
 function contradictions(settings: TrainSettings, chosen: Readonly<Record<string, unknown>>): string[] {
   const problems: string[] = [];
@@ -232,6 +238,8 @@ function contradictions(settings: TrainSettings, chosen: Readonly<Record<string,
   ];
   if (needing.length > 0 && validation === 0 && settings.validation_data.length === 0)
     problems.push(`${needing.join(" and ")} needs a validation share, got 0`);
+  if (settings.momentum !== null && settings.optimizer !== "muon")
+    problems.push(`momentum is Muon's, and the optimizer is ${settings.optimizer}`);
   if (settings.freeze !== null && !isRegularExpression(settings.freeze))
     problems.push(`freeze is no regular expression, got ${quote(settings.freeze)}`);
   const fixed = fromScratch.filter((key) => chosen[key] !== undefined && chosen[key] !== null);

@@ -42,6 +42,7 @@ export function taskLoss(
     case "seq2seq-lm":
     case "masked-lm":
     case "blank-infilling":
+    case "permutation-lm":
     case "token-classification":
       return crossEntropy(outputs.logits!, target("labels"), { labelSmoothing });
     case "bidirectional-lm": {

@@ -50,23 +50,27 @@ function largestDifference(a: ReturnType<typeof copy>, b: ReturnType<typeof copy
 
 describe("micro-batches", () => {
   it.each([
-    [3, "runs"],
-    [1, "runs"],
-    [2, "unrolled"],
-    [1, "unrolled"],
-  ] as const)("of %i rows in the form of %s do what the whole batch does", async (microBatchSize, accumulation) => {
-    using whole = await open();
-    using parts = await open({ microBatchSize, accumulation });
-    for (let i = 0; i < 3; i++) {
-      const [a, b] = [await whole.run(i, 0.01), await parts.run(i, 0.01)];
-      expect(b.loss).toBeCloseTo(a.loss, 5);
-      expect(b.gradientNorm / a.gradientNorm).toBeCloseTo(1, 4);
-    }
-    // Adam divides by the root of the mean square, which magnifies rounding where gradients are tiny.
-    expect(largestDifference(copy(parts.weights), copy(whole.weights))).toBeLessThan(1e-3);
-    expect(largestDifference(copy(parts.moments.expAvg), copy(whole.moments.expAvg))).toBeLessThan(1e-5);
-    expect(largestDifference(copy(parts.moments.expAvgSq), copy(whole.moments.expAvgSq))).toBeLessThan(1e-5);
-  });
+    [3, "runs", "adamw"],
+    [1, "runs", "adamw"],
+    [2, "unrolled", "adamw"],
+    [1, "unrolled", "adamw"],
+    [3, "runs", "muon"],
+  ] as const)(
+    "of %i rows in the form of %s do with %s what the whole batch does",
+    async (microBatchSize, accumulation, name) => {
+      using whole = await open({ optimizer: { name } });
+      using parts = await open({ microBatchSize, accumulation, optimizer: { name } });
+      for (let i = 0; i < 3; i++) {
+        const [a, b] = [await whole.run(i, 0.01), await parts.run(i, 0.01)];
+        expect(b.loss).toBeCloseTo(a.loss, 5);
+        expect(b.gradientNorm / a.gradientNorm).toBeCloseTo(1, 4);
+      }
+      // Adam divides by the root of the mean square, which magnifies rounding where gradients are tiny.
+      expect(largestDifference(copy(parts.weights), copy(whole.weights))).toBeLessThan(1e-3);
+      expect(largestDifference(copy(parts.moments.expAvg), copy(whole.moments.expAvg))).toBeLessThan(1e-5);
+      expect(largestDifference(copy(parts.moments.expAvgSq), copy(whole.moments.expAvgSq))).toBeLessThan(1e-5);
+    },
+  );
 
   it("must divide the batch", async () => {
     await expect(open({ microBatchSize: 4 })).rejects.toThrow(

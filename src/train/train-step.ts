@@ -12,15 +12,15 @@ import type { Weights } from "../pretrained/weights.js";
 import { compileGraph } from "../runtime/compile.js";
 import type { Binding, Runtime, Session } from "../runtime/session.js";
 import { pullback } from "../transforms/grad.js";
-import { type AdamWOptions, adamW, adamWScalars } from "./adamw.js";
 import { contexts, type Objective } from "./objective.js";
+import { type OptimizerOptions, optimizerOf, optimizerScalars, updateParameters } from "./optimizer.js";
 
 /** What a training step is made of. */
 export interface TrainStepOptions {
   readonly module: AnyModule;
   /** The weights; every step updates these very arrays. */
   readonly weights: Weights;
-  /** The optimizer's moments to go on from, updated in place like the weights. Default zeros. */
+  /** The optimizer's moments to go on from, updated in place like the weights. Default {@link freshMoments}. */
   readonly moments?: Moments;
   readonly objective: Objective;
   /** Rows of a step. */
@@ -32,7 +32,7 @@ export interface TrainStepOptions {
    * `unrolled`, all in one graph. Default `runs`.
    */
   readonly accumulation?: "runs" | "unrolled";
-  readonly optimizer?: AdamWOptions;
+  readonly optimizer?: OptimizerOptions;
   /** Which parameters are trained. Default all but buffers, which never are. */
   readonly trainable?: (path: string) => boolean;
   /** Group of a parameter, 0, 1, …: each group has a learning rate of its own. Default one group. */
@@ -43,10 +43,16 @@ export interface TrainStepOptions {
   readonly threads?: number;
 }
 
-/** AdamW's means of gradients and of squared gradients, by parameter path. */
+/** The means of gradients and, of the parameters that AdamW updates, of squared gradients, by parameter path. */
 export interface Moments {
   readonly expAvg: Weights;
   readonly expAvgSq: Weights;
+}
+
+/** The moments before the first update: zeros. */
+export function freshMoments(weights: Weights, optimizer: OptimizerOptions = {}): Moments {
+  const squared = [...weights].filter(([path, { shape }]) => optimizerOf(path, shape, optimizer) === "adamw");
+  return { expAvg: zerosLike(weights), expAvgSq: zerosLike(new Map(squared)) };
 }
 
 /** What a step tells. */
@@ -73,7 +79,7 @@ export interface TrainStep extends Disposable {
 }
 
 /**
- * Compiles a training step: forward, gradients, clipping and AdamW in one graph, with weights and moments updated in place. With
+ * Compiles a training step: forward, gradients, clipping and the optimizer in one graph, with weights and moments updated in place. With
  * micro-batches the same parts make two graphs, or one that is unrolled.
  *
  * @throws TesseraError `argument` when the micro-batch does not divide the batch
@@ -93,15 +99,12 @@ export async function trainStep(runtime: Runtime, options: TrainStepOptions): Pr
   const inRuns = pieces > 1 && (options.accumulation ?? "runs") === "runs";
   const { groupOf = () => 0 } = options;
   const plan = planOf(module, options.trainable, groupOf);
-  const moments = options.moments ?? { expAvg: zerosLike(weights), expAvgSq: zerosLike(weights) };
+  const moments = options.moments ?? freshMoments(weights, optimizer);
   const batch = Object.fromEntries(
     Object.entries(objective.batch(batchSize)).map(([name, aval]) => [name, zeroTensor(aval)]),
   );
   const keys = zeroTensor({ dtype: "int32", shape: [pieces, 2] });
-  const scalars = Array.from({ length: plan.groups }, () => ({ slope: scalar(), offset: scalar(), keep: scalar() }));
-  const scalarFeeds = Object.fromEntries(
-    scalars.flatMap((group, g) => Object.entries(group).map(([name, x]) => [`${name}.${g}`, x])),
-  );
+  const scalars = Object.fromEntries(scalarNames(plan.groups).map((name) => [name, scalar()]));
   const results = { loss: scalar(), gradient_norm: scalar() };
 
   const only = (part: Weights) => new Map([...part].filter(([path]) => plan.groupOf.has(path)));
@@ -127,7 +130,7 @@ export async function trainStep(runtime: Runtime, options: TrainStepOptions): Pr
       const bind = await compile(traceStep(plan, objective, microBatchSize, pieces, optimizer));
       runs.push(
         bind(
-          { ...named({ ...state, weights }), ...batch, dropout_keys: keys, ...scalarFeeds },
+          { ...named({ ...state, weights }), ...batch, dropout_keys: keys, ...scalars },
           { ...results, ...next(named(state)) },
         ),
       );
@@ -146,7 +149,7 @@ export async function trainStep(runtime: Runtime, options: TrainStepOptions): Pr
         );
       }
       const update = await compile(traceUpdate(plan, optimizer));
-      runs.push(update({ ...named(state), ...sums, ...scalarFeeds }, { ...results, ...next(named(state)) }));
+      runs.push(update({ ...named(state), ...sums, ...scalars }, { ...results, ...next(named(state)) }));
     }
   } catch (error) {
     dispose(compiled);
@@ -158,10 +161,10 @@ export async function trainStep(runtime: Runtime, options: TrainStepOptions): Pr
     moments,
     batch,
     async run(step, learningRate) {
-      for (const [g, group] of scalars.entries()) {
+      for (let g = 0; g < plan.groups; g++) {
         const rate = typeof learningRate === "number" ? learningRate : learningRate[g]!;
-        for (const [name, value] of Object.entries(adamWScalars(step, rate, optimizer)))
-          group[name as keyof typeof group].data[0] = value;
+        for (const [name, value] of Object.entries(optimizerScalars(step, rate, optimizer)))
+          scalars[`${name}.${g}`]!.data[0] = value;
       }
       const random = randomStream(seed, `dropout ${step}`); // a function of seed and step: there is no state to save
       for (let i = 0; i < keys.data.length; i++) keys.data[i] = random.int32();
@@ -277,7 +280,13 @@ const inputsOf = (batch: Readonly<Record<string, Aval>>) =>
   Object.fromEntries(Object.entries(batch).map(([name, { shape, dtype }]) => [name, input(name, shape, dtype)]));
 
 /** Everything: forward and backward of each piece, then the update. */
-function traceStep(plan: Plan, objective: Objective, rows: number, pieces: number, optimizer: AdamWOptions): Traced {
+function traceStep(
+  plan: Plan,
+  objective: Objective,
+  rows: number,
+  pieces: number,
+  optimizer: OptimizerOptions,
+): Traced {
   const weights = stateInputs(plan, "weights", true);
   const batch = inputsOf(objective.batch(rows * pieces));
   const keys = input("dropout_keys", [pieces, 2], "int32");
@@ -313,7 +322,7 @@ function traceMicroStep(plan: Plan, objective: Objective, rows: number): Traced 
 }
 
 /** The update from the sums. */
-function traceUpdate(plan: Plan, optimizer: AdamWOptions): Traced {
+function traceUpdate(plan: Plan, optimizer: OptimizerOptions): Traced {
   const weights = stateInputs(plan, "weights");
   const sums: Sums = {
     loss: input("loss_sum", []),
@@ -331,31 +340,42 @@ function updateOf(
   plan: Plan,
   weights: ReadonlyMap<string, Tensor>,
   { loss, count, gradients }: Sums,
-  optimizer: AdamWOptions,
+  optimizer: OptimizerOptions,
 ) {
   const expAvg = stateInputs(plan, "expAvg");
-  const expAvgSq = stateInputs(plan, "expAvgSq");
-  const scalars = Array.from({ length: plan.groups }, (_, g) => ({
-    slope: input(`slope.${g}`, []),
-    offset: input(`offset.${g}`, []),
-    keep: input(`keep.${g}`, []),
-  }));
+  const expAvgSq = new Map(
+    [...stateInputs(plan, "expAvgSq")].filter(([path, { shape }]) => optimizerOf(path, shape, optimizer) === "adamw"),
+  );
+  const scalars = Object.fromEntries(scalarNames(plan.groups).map((name) => [name, input(name, [])]));
   const paths = [...plan.groupOf.keys()];
-  const parameters = paths.map((path) => ({
-    weight: weights.get(path)!,
-    expAvg: expAvg.get(path)!,
-    expAvgSq: expAvgSq.get(path)!,
-    gradient: gradients.get(path)!,
-    group: plan.groupOf.get(path)!,
+  const parameters = paths.map((path) => {
+    const squared = expAvgSq.get(path);
+    return {
+      weight: weights.get(path)!,
+      expAvg: expAvg.get(path)!,
+      ...(squared ? { expAvgSq: squared } : {}),
+      gradient: gradients.get(path)!,
+      group: plan.groupOf.get(path)!,
+    };
+  });
+  const groups = Array.from({ length: plan.groups }, (_, g) => ({
+    slope: scalars[`slope.${g}`]!,
+    offset: scalars[`offset.${g}`]!,
+    keep: scalars[`keep.${g}`]!,
+    rate: scalars[`rate.${g}`]!,
   }));
-  const { updated, gradientNorm, loss: mean } = adamW(parameters, count, loss, scalars, optimizer);
-  const part = (key: "weight" | "expAvg" | "expAvgSq") => new Map(paths.map((path, i) => [path, updated[i]![key]]));
+  const { updated, gradientNorm, loss: mean } = updateParameters(parameters, count, loss, groups, optimizer);
+  const part = (key: "weight" | "expAvg" | "expAvgSq") =>
+    new Map(paths.flatMap((path, i) => (updated[i]![key] ? [[path, updated[i]![key]!] as const] : [])));
   const after = named({ weights: part("weight"), expAvg: part("expAvg"), expAvgSq: part("expAvgSq") });
   return {
-    inputs: [...expAvg.values(), ...expAvgSq.values(), ...scalars.flatMap(Object.values<Tensor>)],
+    inputs: [...expAvg.values(), ...expAvgSq.values(), ...Object.values(scalars)],
     outputs: { loss: mean, gradient_norm: gradientNorm, ...next(after) },
   };
 }
+
+const scalarNames = (groups: number) =>
+  Array.from({ length: groups }, (_, g) => ["slope", "offset", "keep", "rate"].map((name) => `${name}.${g}`)).flat();
 
 // --- memory -----------------------------------------------------------------------------------------------------------
 

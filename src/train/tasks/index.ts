@@ -6,6 +6,7 @@ import { blankInfilling } from "./blank-infilling.js";
 import { causalLm } from "./causal-lm.js";
 import { denoising } from "./denoising.js";
 import { maskedLm } from "./masked-lm.js";
+import { permutationLm } from "./permutation-lm.js";
 import { preTraining } from "./pre-training.js";
 import { questionAnswering } from "./question-answering.js";
 import { sequenceClassification } from "./sequence-classification.js";
@@ -29,6 +30,7 @@ export const trainingTasks: readonly TrainingTask[] = [
   spanCorruption,
   denoising,
   blankInfilling,
+  permutationLm,
 ];
 
 /**
