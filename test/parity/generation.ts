@@ -35,9 +35,10 @@ export async function runGenerationCases(dir: string, model: LanguageModel): Pro
     const padded = rowsOf(tensors.get(`${name}.in.input_ids`)!);
     const mask = tensors.get(`${name}.in.attention_mask`);
     const prompts = mask ? unpad(padded, rowsOf(mask)) : padded;
-    const { config: settings } = parseGenerationConfig(fields, `${dir}/golden.json`);
+    const { config: settings, warning } = parseGenerationConfig(fields, `${dir}/golden.json`);
     const generation = { ...model.generation, ...settings };
     try {
+      if (warning) throw new TesseraError("unsupported", warning);
       const completions = await generate({ ...compiled, model: { ...model, generation } }, prompts);
       const pad = fillId(model, generation);
       const perPrompt = completions.length / padded.length;

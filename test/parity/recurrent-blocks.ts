@@ -68,6 +68,6 @@ const kinds: Readonly<Record<string, (golden: Golden) => Block>> = {
 /** The block of a case, or undefined when it is of another kind. */
 export function recurrentBlock(golden: Golden): Block | undefined {
   const name = String(golden.json.case);
-  const kind = Object.keys(kinds).find((prefix) => name.startsWith(prefix));
+  const kind = Object.keys(kinds).find((part) => name.includes(part));
   return kind === undefined ? undefined : kinds[kind]!(golden);
 }

@@ -7,7 +7,7 @@ import { runBlockCase } from "./block-case.js";
 import { type GenerationResult, runGenerationCases } from "./generation.js";
 import { type Comparison, readGolden } from "./golden.js";
 import { runModelCase } from "./model-case.js";
-import { withRecordedPositions } from "./recorded-positions.js";
+import { withRecordedPositions, withRedrawnPositions } from "./recorded-positions.js";
 import { recurrentBlock } from "./recurrent-blocks.js";
 
 /** What a recorded case gave: compared tensors, and generated texts. */
@@ -26,7 +26,7 @@ export interface CaseResult {
 export async function runCase(folder: string): Promise<CaseResult> {
   const golden = readGolden(folder);
   if (existsSync(join(folder, "config.json"))) {
-    const model = readModel(folder);
+    const model = withRedrawnPositions(golden, readModel(folder));
     const recorded = withRecordedPositions(golden, model);
     if (recorded) {
       const note =
