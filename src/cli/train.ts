@@ -102,7 +102,8 @@ export function addTrain(program: Command): void {
       "after",
       `
 Tasks on running text:
-  causal-lm, bidirectional-lm (ELMo), masked-lm, pre-training (masked tokens and next sentence), span-corruption (T5), denoising (BART), blank-infilling (GLM)
+  causal-lm, bidirectional-lm (ELMo), masked-lm, pre-training (masked tokens and next sentence), permutation-lm (XLNet), span-corruption (T5),
+  denoising (BART), blank-infilling (GLM)
 Tasks on data sets, and their columns:
   sequence-classification   text, label            (a list of labels: any number of them; --problem-type regression: a number)
   token-classification      tokens, tags           (lists)
@@ -224,6 +225,7 @@ const verbs: Readonly<Record<string, string>> = {
   "token-classification": "tag",
   "question-answering": "answer",
   "blank-infilling": "fill-blanks",
+  "permutation-lm": "embed",
   "bidirectional-lm": "embed",
 };
 

@@ -74,6 +74,11 @@ export const innerPaths: Readonly<Record<string, InnerPaths>> = {
     last: "transformer.ln_f",
     attention: "transformer.h.#.attn.attention.attention_weights",
   },
+  xlnet: {
+    embeddings: "transformer.embeddings",
+    layer: "transformer.layer.#",
+    attention: "transformer.layer.#.rel_attn.attention_weights",
+  },
   opt: {
     embeddings: "model.decoder.embeddings",
     layer: "model.decoder.layers.#",

@@ -22,3 +22,4 @@ export * from "./seq2seq.js";
 export * from "./t5.js";
 export * from "./transformer.js";
 export * from "./ulmfit.js";
+export * from "./xlnet.js";

@@ -37,6 +37,7 @@ export const taskOutputs = {
     backward_logits: "[b, t, v], of the token before each",
   },
   "blank-infilling": { logits: "[b, t, v]" },
+  "permutation-lm": { logits: "[b, t, v], or of the n places that are asked for, [b, n, v]" },
   "pre-training": { prediction_logits: "[b, t, v]", seq_relationship_logits: "[b, 2]" },
   "sequence-classification": { logits: "[b, n]" },
   "token-classification": { logits: "[b, t, n]" },

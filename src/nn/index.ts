@@ -23,6 +23,7 @@ export * from "./pool-over-time.js";
 export * from "./pooling.js";
 export * from "./positions.js";
 export * from "./recurrent-dropout.js";
+export * from "./relative-attention.js";
 export * from "./rms-norm.js";
 export * from "./rnn-cell.js";
 export * from "./rotary-positions.js";

@@ -118,6 +118,7 @@ describe("evaluating a model", { timeout: 60_000 }, () => {
     ["span-corruption", "t5", "unigram"],
     ["denoising", "bart", "roberta"],
     ["blank-infilling", "glm-2022", "blanks"],
+    ["permutation-lm", "xlnet", "unigram"],
   ] as const)(
     "with %s spoils the text the same way every time, another way with another seed",
     async (task, model, tokenizer) => {

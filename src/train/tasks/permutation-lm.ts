@@ -79,7 +79,7 @@ export function permute(
   { rate, special }: { readonly rate: number; readonly special: ReadonlySet<number> },
 ): PermutedRow {
   const text = ids.flatMap((id, i) => (special.has(id) ? [] : [i]));
-  const last = shuffled(text.length, random).subarray(text.length - count(text.length, rate));
+  const last = shuffled(text.length, random).slice(text.length - Math.max(0, count(text.length, rate)));
   const targets = Array.from(last, (k) => text[k]!);
   const order = ids.map(() => 0);
   for (const [k, at] of targets.entries()) order[at] = k + 1;

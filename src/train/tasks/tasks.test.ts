@@ -151,6 +151,7 @@ describe("training for a task", { timeout: 120_000 }, () => {
     ["span-corruption", "t5", {}],
     ["denoising", "bart", { noise: ["infilling", "permutation", "deletion"] }],
     ["blank-infilling", "glm-2022", {}],
+    ["permutation-lm", "xlnet", {}],
   ] as const)("%s lowers the loss of %s", async (task, model, more) => {
     const { losses, ready } = await run("text.txt", {
       ...(task === "pre-training" ? { task } : {}), // the others are what these families are trained for on text
