@@ -1,15 +1,21 @@
 import type { Command } from "commander";
+import { TesseraError } from "../core/errors.js";
 import type { CompiledModel, TextOptions } from "../generate/index.js";
 import type { Tokenizer } from "../text/index.js";
 import { converse } from "./converse.js";
 import { addGenerationFlags, type GenerationFlags, generationOptions } from "./generation-flags.js";
 import { interruptible } from "./interruptible.js";
 import { modelFolder } from "./model-folder.js";
-import { whole } from "./options.js";
+import { real, whole } from "./options.js";
 
 interface Flags extends GenerationFlags {
   readonly model: string;
+  readonly minTokens?: number;
   readonly stop?: readonly string[];
+  readonly beams?: number;
+  readonly lengthPenalty?: number;
+  readonly completions?: number;
+  readonly logprobs?: number;
   readonly threads?: number;
   readonly json?: boolean;
 }
@@ -22,7 +28,20 @@ export function addGenerate(program: Command): void {
     .argument("[prompt]", "the text to continue; - reads it from standard input")
     .option("--model <name|folder>", "a model that comes with the package, or a model folder", "ishmael");
   addGenerationFlags(command, 200)
+    .option("--min-tokens <n>", "least tokens to generate", whole("--min-tokens", { min: 0 }))
     .option("--stop <text...>", "end before this text")
+    .option(
+      "--beams <n>",
+      "texts that beam search follows; 1 is none (default: the model's)",
+      whole("--beams", { min: 1 }),
+    )
+    .option("--length-penalty <x>", "of beam search: above 0 long texts gain", real("--length-penalty"))
+    .option("--completions <n>", "completions, drawn or the best of beam search", whole("--completions", { min: 1 }))
+    .option(
+      "--logprobs <n>",
+      "with --json: log-probabilities of the tokens, and of the n most probable in their places",
+      whole("--logprobs", { min: 0 }),
+    )
     .option("--threads <n>", "processor threads (default: one a core)", whole("--threads", { min: 1, max: 1024 }))
     .option("--json", "print one JSON object a completion: prompt, text, ids, finishReason")
     .addHelpText(
@@ -32,14 +51,17 @@ Examples:
   tessera generate "Call me Ishmael."
   tessera generate "床前明月光" --model tang --seed 7
   tessera generate "We the people" --temperature 0 --max-tokens 40 --json
+  tessera generate "Call me" --beams 4 --completions 2 --ban-repeats 3
   tessera generate                      read prompts, Ctrl-C ends a completion, Ctrl-D the session`,
     )
     .action(generate);
 }
 
 async function generate(prompt: string | undefined, flags: Flags): Promise<void> {
+  if (flags.logprobs !== undefined && !flags.json)
+    throw new TesseraError("argument", "--logprobs: they are printed with --json only");
   const folder = await modelFolder(flags.model);
-  const [{ readModel }, { loadTokenizer }, { nativeRuntime }, { compileModel }] = await Promise.all([
+  const [{ readModel }, { loadTokenizer }, { nativeRuntime }, { compileModel, generationOf }] = await Promise.all([
     import("../pretrained/load-model.js"),
     import("../text/load-tokenizer.js"),
     import("../runtime/native.js"),
@@ -53,11 +75,20 @@ async function generate(prompt: string | undefined, flags: Flags): Promise<void>
     compileModel(model, { runtime, ...(flags.threads === undefined ? {} : { threads: flags.threads }) }),
   ]);
   const { stop, json } = flags;
+  const given = {
+    minNewTokens: flags.minTokens,
+    numBeams: flags.beams,
+    lengthPenalty: flags.lengthPenalty,
+    numReturnSequences: flags.completions,
+    logprobs: flags.logprobs,
+  };
+  const beams = flags.beams ?? generationOf(model).num_beams ?? 1;
   const translates = model.task === "seq2seq-lm"; // its text is another one, not the prompt's continuation
   const options: TextOptions = {
     ...generationOptions(flags),
-    overflow: translates ? "stop" : "slide",
+    overflow: translates || beams > 1 ? "stop" : "slide",
     ...(stop ? { stop } : {}),
+    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
   };
   using open = compiled;
   if (prompt === undefined && (process.stdin.isTTY || !json))
@@ -76,13 +107,16 @@ async function complete(
   options: TextOptions,
   json: boolean,
 ): Promise<void> {
-  const { generateText, streamText } = await import("../generate/index.js");
-  if (json) {
-    const completion = await generateText(model, tokenizer, prompt, options);
-    process.stdout.write(`${JSON.stringify({ prompt, ...completion })}\n`);
+  const { generateText, generationOf, streamText } = await import("../generate/index.js");
+  const before = model.model.task === "seq2seq-lm" ? "" : prompt;
+  const several = (options.numReturnSequences ?? generationOf(model.model).num_return_sequences ?? 1) > 1;
+  if (json || several) {
+    const completions = await generateText(model, tokenizer, [prompt], options);
+    const shown = completions.map((one) => (json ? JSON.stringify({ prompt, ...one }) : before + one.text));
+    process.stdout.write(`${shown.join(json ? "\n" : "\n\n")}\n`);
     return;
   }
-  if (model.model.task !== "seq2seq-lm") process.stdout.write(prompt);
+  process.stdout.write(before);
   try {
     for await (const piece of streamText(model, tokenizer, prompt, options)) process.stdout.write(piece);
   } finally {

@@ -10,13 +10,23 @@ export interface GenerationFlags {
   readonly topP?: number;
   readonly minP?: number;
   readonly repetitionPenalty?: number;
+  readonly banRepeats?: number;
   readonly seed?: number;
 }
 
-/** Adds the flags of {@link GenerationFlags} to a command. @param most default of `--max-tokens` */
-export function addGenerationFlags(command: Command, most: number): Command {
+/**
+ * Adds the flags of {@link GenerationFlags} to a command.
+ *
+ * @param most default of `--max-tokens`; without one it is left to the model
+ */
+export function addGenerationFlags(command: Command, most?: number): Command {
   return command
-    .option("--max-tokens <n>", "most tokens to generate", whole("--max-tokens", { min: 1 }), most)
+    .option(
+      "--max-tokens <n>",
+      most === undefined ? "most tokens to generate (default: as the model says, or 256)" : "most tokens to generate",
+      whole("--max-tokens", { min: 1 }),
+      most,
+    )
     .option(
       "--temperature <x>",
       "0 takes the most probable token, 1 draws as the model says",
@@ -34,17 +44,18 @@ export function addGenerationFlags(command: Command, most: number): Command {
       "above 1: tokens that occurred become less probable",
       real("--repetition-penalty", { above: 0 }),
     )
+    .option("--ban-repeats <n>", "no run of n tokens occurs twice", whole("--ban-repeats", { min: 1 }))
     .option("--seed <n>", "equal seeds draw equal texts (default: another one each time)", whole("--seed", { min: 0 }));
 }
 
 /** The options that the flags ask for. */
 export function generationOptions(
-  flags: GenerationFlags,
-): Pick<GenerationOptions, "maxNewTokens" | Exclude<keyof GenerationFlags, "maxTokens">> {
-  const { maxTokens, temperature, topK, topP, minP, repetitionPenalty, seed } = flags;
-  const given = { temperature, topK, topP, minP, repetitionPenalty, seed };
-  return {
-    maxNewTokens: maxTokens,
-    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
-  };
+  flags: Omit<GenerationFlags, "maxTokens"> & { readonly maxTokens?: number },
+): Pick<
+  GenerationOptions,
+  "maxNewTokens" | "noRepeatNgramSize" | Exclude<keyof GenerationFlags, "maxTokens" | "banRepeats">
+> {
+  const { maxTokens, temperature, topK, topP, minP, repetitionPenalty, banRepeats: noRepeatNgramSize, seed } = flags;
+  const given = { maxNewTokens: maxTokens, temperature, topK, topP, minP, repetitionPenalty, noRepeatNgramSize, seed };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }

@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { TesseraError } from "../core/errors.js";
-import type { DownloadProgress } from "../hub/download.js";
+import type { DownloadOptions, DownloadProgress } from "../hub/download.js";
 
 /** The models that come with the package. */
 const CHECKPOINTS = fileURLToPath(new URL("../../checkpoints", import.meta.url));
@@ -11,9 +11,10 @@ const CHECKPOINTS = fileURLToPath(new URL("../../checkpoints", import.meta.url))
  * The folder of a model: a path, the name of a model that comes with the package, or `org/name` of the Hugging Face hub, which is
  * downloaded into the cache with a progress bar.
  *
+ * @param only what of a hub's model is needed. Default all of it
  * @throws TesseraError `io` naming the models there are, and as the download does
  */
-export async function modelFolder(name: string): Promise<string> {
+export async function modelFolder(name: string, only?: DownloadOptions["only"]): Promise<string> {
   if (existsSync(name)) return name;
   const known = existsSync(CHECKPOINTS)
     ? readdirSync(CHECKPOINTS, { withFileTypes: true }).flatMap((e) => (e.isDirectory() ? [e.name] : []))
@@ -27,7 +28,7 @@ export async function modelFolder(name: string): Promise<string> {
   const { resolveModel } = await import("../hub/download.js");
   const onProgress = process.stderr.isTTY ? progressBar() : undefined;
   try {
-    return await resolveModel(name, onProgress ? { onProgress } : {});
+    return await resolveModel(name, { ...(onProgress ? { onProgress } : {}), ...(only ? { only } : {}) });
   } finally {
     if (onProgress) process.stderr.write("\r\u001b[K");
   }

@@ -3,7 +3,9 @@ import { addGenerationFlags, type GenerationFlags, generationOptions } from "./g
 import { real, whole } from "./options.js";
 import { addVerb, runVerb, type VerbFlags } from "./verb.js";
 
-interface Flags extends VerbFlags, GenerationFlags {
+interface Flags extends VerbFlags, Omit<GenerationFlags, "maxTokens"> {
+  readonly maxTokens?: number;
+  readonly minTokens?: number;
   readonly beams?: number;
   readonly lengthPenalty?: number;
   readonly prefix?: string;
@@ -11,8 +13,6 @@ interface Flags extends VerbFlags, GenerationFlags {
   readonly from?: string;
   readonly to?: string;
 }
-
-const MOST_TOKENS = 256;
 
 /** `tessera translate`, `tessera summarize` and `tessera rewrite`: a text for each text, with an encoder-decoder. */
 export function addRewrite(program: Command): void {
@@ -64,7 +64,8 @@ Examples:
 }
 
 function declare(program: Command, name: string, description: string): Command {
-  return addGenerationFlags(addVerb(program, name, description, "texts"), MOST_TOKENS)
+  return addGenerationFlags(addVerb(program, name, description, "texts"))
+    .option("--min-tokens <n>", "least tokens to generate", whole("--min-tokens", { min: 0 }))
     .option(
       "--beams <n>",
       "texts that beam search follows; 1 is none (default: the model's, or 4)",
@@ -76,9 +77,10 @@ function declare(program: Command, name: string, description: string): Command {
 }
 
 function optionsOf(flags: Flags) {
-  const { beams, lengthPenalty, prefix, truncate } = flags;
+  const { minTokens, beams, lengthPenalty, prefix, truncate } = flags;
   return {
     ...generationOptions(flags),
+    ...(minTokens === undefined ? {} : { minNewTokens: minTokens }),
     ...(beams === undefined ? {} : { numBeams: beams }),
     ...(lengthPenalty === undefined ? {} : { lengthPenalty }),
     ...(prefix === undefined ? {} : { prefix }),

@@ -65,8 +65,10 @@ export async function runCli(args: readonly string[]): Promise<number> {
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 1; // commander has printed it
   const line = messageOf(error).replaceAll(/[\r\n]+/g, " ");
+  const interrupted = error instanceof TesseraError && error.code === "aborted";
   if (process.env.TESSERA_DEBUG) console.error(error);
+  else if (interrupted) console.error("interrupted");
   else if (error instanceof TesseraError) console.error(`error: ${line}`);
   else console.error(`error: ${line} (unexpected; TESSERA_DEBUG=1 shows where it came from)`);
-  return error instanceof TesseraError && error.code === "aborted" ? 130 : 1;
+  return interrupted ? 130 : 1;
 }

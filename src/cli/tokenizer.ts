@@ -79,14 +79,16 @@ Examples:
   tokenizer
     .command("encode")
     .description("print the token ids of a text")
-    .argument("[text]", "default: standard input")
+    .argument("[text]", "without one, or with -, standard input")
     .option("--model <name|folder>", "whose tokenizer: a model, a folder or a tokenizer.json", "ishmael")
     .option("--no-special-tokens", "without the tokens that the model's input is framed with")
     .option("--json", "print ids, type ids and tokens as one JSON object")
     .addHelpText("after", '\nExample:\n  tessera tokenizer encode "Call me Ishmael."')
     .action(async (text: string | undefined, o: { model: string; specialTokens: boolean; json?: boolean }) => {
       const tokens = await (await library()).loadTokenizer(await modelFolder(o.model));
-      const encoding = tokens.encoding(text ?? readTexts(["-"])[0]!, { addSpecialTokens: o.specialTokens });
+      const encoding = tokens.encoding(text === undefined || text === "-" ? readTexts(["-"])[0]! : text, {
+        addSpecialTokens: o.specialTokens,
+      });
       console.log(o.json ? JSON.stringify(encoding) : encoding.ids.join(" "));
     });
 

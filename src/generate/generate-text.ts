@@ -120,9 +120,9 @@ function textRows(
       );
 
   const begin = [config.bos_token_id, rawConfig.bos_token_id, bos].find((id) => typeof id === "number");
+  const end = task === "seq2seq-lm" && addSpecialTokens ? endSource(tokenizer) : (ids: readonly number[]) => ids;
   const encoded = prompts.map((prompt) => {
-    const own = tokenizer.encode(prompt, { addSpecialTokens });
-    const ids = task === "seq2seq-lm" && addSpecialTokens ? endSource(tokenizer, own) : own;
+    const ids = end(tokenizer.encode(prompt, { addSpecialTokens }));
     if (ids.length > 0) return ids;
     if (begin === undefined)
       throw new TesseraError(

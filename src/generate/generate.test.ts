@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { tinyConfigs, tinyModel, wholeText } from "../../test/support/tiny-model.js";
+import { wholeModel } from "../../test/support/decode.js";
+import { tinyConfigs, tinyModel } from "../../test/support/tiny-model.js";
 import { randomStream } from "../core/random-stream.js";
 import { type CompiledModel, compileModel, type GenerationModel } from "./compile-model.js";
 import { generate } from "./generate.js";
@@ -13,7 +14,7 @@ const tokens = (count: number, below: number, name: string) => {
 
 /** The most probable continuation, each token from the whole text anew. */
 async function greedily(model: GenerationModel, prompt: readonly number[], count: number): Promise<number[]> {
-  using whole = await wholeText(model);
+  using whole = await wholeModel(model);
   const text = [...prompt];
   for (let i = 0; i < count; i++) {
     const last = (await whole.logits(text)).at(-1)!;
@@ -111,7 +112,7 @@ describe("generate", () => {
     const slid = await ids({ maxNewTokens: 60, overflow: "slide" });
     expect(slid.slice(0, 29)).toEqual(stopped.ids);
 
-    using whole = await wholeText(model);
+    using whole = await wholeModel(model);
     const text = [...prompt];
     let start = 0;
     while (text.length < prompt.length + 60) {
@@ -230,7 +231,7 @@ describe("generate", () => {
     };
     const all = await generate(compiled, prompts, options);
     expect(all).toHaveLength(4);
-    using whole = await wholeText(model);
+    using whole = await wholeModel(model);
     const scoreOf = async (from: readonly number[], added: readonly number[]) => {
       const logits = await whole.logits([...from, ...added]);
       const sum = added.reduce((total, id, i) => {

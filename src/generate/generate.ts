@@ -1,4 +1,5 @@
 import { TesseraError } from "../core/errors.js";
+import { type GenerationConfig, parseGenerationConfig } from "../hub/generation-config.js";
 import { type BeamPrompt, beamSearch } from "./beam-search.js";
 import { type CompiledModel, compileModel, type GenerationModel } from "./compile-model.js";
 import type { Decoder } from "./decoder.js";
@@ -98,9 +99,15 @@ async function collect(events: AsyncIterable<TokenEvent>, rows: number): Promise
   return completions;
 }
 
+/** What `generation_config.json` says, or, for a model without one, as older checkpoints have it, config.json. */
+export function generationOf({ generation, rawConfig }: GenerationModel): GenerationConfig {
+  return Object.keys(generation).length > 0 ? generation : parseGenerationConfig(rawConfig, "config.json").config;
+}
+
 /** The settings of a call: options over the model's configuration. @throws TesseraError as {@link resolveOptions} */
 export function settingsOf(model: CompiledModel | GenerationModel, options: GenerationOptions): GenerationSettings {
-  const { generation, rawConfig, facts } = uncompiled(model);
+  const { rawConfig, facts } = uncompiled(model);
+  const generation = generationOf(uncompiled(model));
   // Older checkpoints say some of it in config.json.
   const eos = generation.eos_token_id ?? (rawConfig.eos_token_id as number | readonly number[] | null | undefined);
   const bos = generation.bos_token_id ?? (rawConfig.bos_token_id as number | null | undefined);

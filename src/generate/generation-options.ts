@@ -20,7 +20,10 @@ export interface GenerationOptions {
   readonly minNewTokens?: number;
   /** Least tokens, counted as `maxLength` counts. Default 0. */
   readonly minLength?: number;
-  /** Draw tokens at random instead of taking the most probable. Default: whether a temperature above 0, `topK`, `topP` or `minP` is given here. */
+  /**
+   * Draw tokens at random instead of taking the most probable. Default: whether a temperature above 0, `topK`, `topP` or `minP` is given
+   * here; where neither they nor `numBeams` above 1 are, as the configuration says.
+   */
   readonly doSample?: boolean;
   /** Divisor of the logits when drawing; 0 takes the most probable token. Default 1. */
   readonly temperature?: number;
@@ -56,7 +59,7 @@ export interface GenerationOptions {
   readonly decoderStartTokenId?: number | readonly number[];
   /** Completions of each prompt: drawn with different numbers, or the best of beam search. Default 1. */
   readonly numReturnSequences?: number;
-  /** Texts that beam search follows at the same time; 1 is no beam search. Default 1. */
+  /** Texts that beam search follows at the same time; 1 is no beam search, as tokens that are drawn have it. Default 1. */
   readonly numBeams?: number;
   /** Exponent of the length that a beam's log-probability is divided by: above 0 long texts gain. Default 1. */
   readonly lengthPenalty?: number;
@@ -148,10 +151,12 @@ export function resolveOptions(
       "argument",
       `generate: ${shaping.join(", ")} shapes what is drawn, and doSample is false. Leave one of them out`,
     );
-  const doSample = options.doSample ?? (shaping.length > 0 || (config.do_sample ?? false));
+  // What the call asks for, drawing or beams, goes before the other in the configuration.
+  const draws = options.doSample ?? (shaping.length > 0 ? true : undefined);
+  const numBeams = options.numBeams ?? (draws && temperature > 0 ? 1 : (config.num_beams ?? 1));
+  const doSample = draws ?? ((options.numBeams ?? 1) === 1 && (config.do_sample ?? false));
   const sampling = doSample && temperature > 0;
   const logprobs = options.logprobs === false ? undefined : options.logprobs === true ? 0 : options.logprobs;
-  const numBeams = options.numBeams ?? config.num_beams ?? 1;
   const numReturnSequences = options.numReturnSequences ?? config.num_return_sequences ?? 1;
   if (numBeams > 1 && sampling)
     throw new TesseraError(

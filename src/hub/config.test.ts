@@ -214,5 +214,7 @@ describe("generation_config.json", () => {
     writeGenerationConfig(folder, { temperature: 1, eos_token_id: 2 }, { _from_model_config: true });
     const text = '{\n  "_from_model_config": true,\n  "eos_token_id": 2,\n  "temperature": 1.0\n}\n';
     expect(readFileSync(join(folder, "generation_config.json"), "utf8")).toBe(text);
+    writeGenerationConfig(folder, {}); // an empty one would say that no token ends a text
+    expect(existsSync(join(folder, "generation_config.json"))).toBe(false);
   });
 });

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { configReader, type FieldReader, type NumberField } from "../core/config-reader.js";
 import { quote } from "../core/quote.js";
@@ -181,7 +181,8 @@ export function readGenerationConfig(folder: string): GenerationConfigFile {
 }
 
 /**
- * Writes `generation_config.json` of a model folder, atomically and in transformers' form.
+ * Writes `generation_config.json` of a model folder, atomically and in transformers' form. Without any setting there is no such file
+ * afterwards: an empty one would tell transformers that no token ends a text, whatever config.json says.
  *
  * @param extra further fields, such as those of {@link GenerationConfigFile.extra}; default none
  * @throws TesseraError `io` when it cannot be written
@@ -191,7 +192,10 @@ export function writeGenerationConfig(
   config: GenerationConfig,
   extra: Readonly<Record<string, unknown>> = {},
 ): void {
-  writeFileAtomic(join(folder, "generation_config.json"), formatConfigJson({ ...extra, ...config }));
+  const path = join(folder, "generation_config.json");
+  const settings = { ...extra, ...config };
+  if (Object.keys(settings).length === 0) rmSync(path, { force: true });
+  else writeFileAtomic(path, formatConfigJson(settings));
 }
 
 function readBadWords(c: FieldReader, key: Key): readonly (readonly number[])[] {

@@ -70,9 +70,11 @@ export function parseLlama(
   const size = { min: 1 };
   const [d, heads] = [c.int("hidden_size", size), c.int("num_attention_heads", size)];
   const groups = c.int("num_key_value_heads", { min: 1, default: null }) ?? undefined;
-  const head_dim = c.int("head_dim", { min: 1, default: null }) ?? headSize ?? d / heads;
+  const given = c.int("head_dim", { min: 1, default: null }) ?? headSize;
+  const head_dim = given ?? d / heads;
   const num_key_value_heads = groups ?? (c.raw("num_key_value_heads") === undefined ? keyValueHeads : heads) ?? heads;
-  if (!Number.isInteger(head_dim)) c.problem(`hidden_size ${d} does not divide into num_attention_heads ${heads}`);
+  if (given === undefined)
+    c.divides({ hidden_size: d, num_attention_heads: heads }, "hidden_size", "num_attention_heads");
   if (heads % num_key_value_heads !== 0)
     c.problem(`num_attention_heads ${heads} is no multiple of num_key_value_heads ${num_key_value_heads}`);
   const vocab_size = c.int("vocab_size", size);
@@ -199,7 +201,7 @@ export const llama = defineModel<LlamaConfig>({
   modelType: "llama",
   parse(c) {
     const shared = parseLlama(c, { positions: 2048 });
-    c.expect("pretraining_tp", 1); // slices of the products, summed: the same numbers but for rounding
+    c.ignore("pretraining_tp"); // how the products were once sliced: the same numbers but for rounding
     return {
       ...shared,
       attention_bias: eachProjection(c.bool("attention_bias", { default: false })),

@@ -28,6 +28,10 @@ test.each<[ActivationName, readonly number[]]>([
   ["silu", at.map((x) => x * sigmoid(x))],
   ["swish", at.map((x) => x * sigmoid(x))],
   ["leaky_relu", [-0.03, -0.005, 0, 1, 12]],
+  // Of torch's F.mish and F.hardswish, and of the formula in torch.
+  ["mish", [-0.14564747, -0.22074376, 0, 0.86509836, 12]],
+  ["hardswish", [0, -0.20833333, 0, 0.66666669, 12]],
+  ["laplace", [0, 9.387732e-6, 0.00609446, 0.85042965, 1]],
   ["tanh", at.map(Math.tanh)],
   ["sigmoid", at.map(sigmoid)],
   ["linear", at],

@@ -1,5 +1,6 @@
 import { mulDims } from "../core/dim.js";
 import { allocate } from "../core/dtype.js";
+import { TesseraError } from "../core/errors.js";
 import { topologicalOrder } from "../core/graph.js";
 import { type HostTensor, hostTensor } from "../core/host-tensor.js";
 import { parametersOf, parameterTree } from "../core/module.js";
@@ -48,7 +49,7 @@ const MOST_TOKENS = 4096; // of a batch, so that a head over a vocabulary stays 
  * @param outputs from the model's answers to named tensors with the axis `b` first
  */
 export async function openEncoder(
-  { model, tokenizer, runtime, threads, batchSize }: OpenedModel,
+  { model, tokenizer, runtime, threads, batchSize, where }: OpenedModel,
   outputs: (answers: Readonly<Record<string, Tensor>>, inputs: EncoderInputs) => Readonly<Record<string, Tensor>>,
 ): Promise<EncoderSession> {
   const [ids, mask, segments] = ["input_ids", "attention_mask", "token_type_ids"].map((name) =>
@@ -84,6 +85,13 @@ export async function openEncoder(
 
   return {
     async run(inputs, names, signal) {
+      const { vocabSize } = model.facts;
+      const strange = inputs.flatMap(({ ids }) => ids).find((id) => id >= vocabSize);
+      if (strange !== undefined)
+        throw new TesseraError(
+          "argument",
+          `${where}: the tokenizer gives token ${JSON.stringify(tokenizer.tokenOf(strange))} the id ${strange}, the model has ${vocabSize} tokens (${strange} vs ${vocabSize}). They do not belong together`,
+        );
       const found: Readonly<Record<string, HostTensor>>[] = new Array(inputs.length);
       for (const batch of batchesOf(inputs, batchSize)) {
         const rows = batch.map((i) => inputs[i]!);

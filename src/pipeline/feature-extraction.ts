@@ -1,6 +1,7 @@
 import { TesseraError } from "../core/errors.js";
 import type { HostTensor } from "../core/host-tensor.js";
 import { clsPooling, lastTokenPooling, meanPooling, normalize } from "../nn/pooling.js";
+import { checkInputs, checkOptions, type OptionNames, textOrPair } from "./check-call.js";
 import { openEncoder } from "./encoder-session.js";
 import type { OpenedModel } from "./open-model.js";
 import { type TextOrPair, type TruncationOptions, textInput } from "./text-input.js";
@@ -34,6 +35,14 @@ export interface FeatureExtraction {
   ): Promise<readonly TokenFeatures[]>;
 }
 
+const optionNames: OptionNames<FeatureOptions> = {
+  pooling: true,
+  normalize: true,
+  truncation: true,
+  maxLength: true,
+  signal: true,
+};
+
 export async function openFeatureExtraction(opened: OpenedModel): Promise<FeatureExtraction & Disposable> {
   const session = await openEncoder(opened, ({ last_hidden_state }, { mask }) => {
     const hidden = last_hidden_state!;
@@ -52,6 +61,8 @@ export async function openFeatureExtraction(opened: OpenedModel): Promise<Featur
   const poolings: readonly unknown[] = ["mean", "cls", "last", undefined];
 
   const call = async (given: TextOrPair | readonly TextOrPair[], options: FeatureOptions = {}) => {
+    checkInputs(opened.where, given, textOrPair);
+    checkOptions(opened.where, options, optionNames);
     const { pooling, normalize: unit = false, signal } = options;
     if (!poolings.includes(pooling))
       throw new TesseraError("argument", `${opened.where}: pooling must be mean, cls or last, got ${String(pooling)}`);

@@ -1,4 +1,5 @@
 import { TesseraError } from "../core/errors.js";
+import { checkInputs, checkOptions, type OptionNames, text } from "./check-call.js";
 import { openEncoder } from "./encoder-session.js";
 import type { OpenedModel } from "./open-model.js";
 import { checkCount, largestIndices, softmax } from "./probabilities.js";
@@ -31,6 +32,14 @@ export interface FillMask {
   (texts: readonly string[], options?: FillMaskOptions): Promise<readonly FillMaskResult[]>;
 }
 
+const optionNames: OptionNames<FillMaskOptions> = {
+  topK: true,
+  targets: true,
+  truncation: true,
+  maxLength: true,
+  signal: true,
+};
+
 export async function openFillMask(opened: OpenedModel): Promise<FillMask & Disposable> {
   const { tokenizer, where } = opened;
   const { mask, pad } = tokenizer.specialTokens;
@@ -54,7 +63,12 @@ export async function openFillMask(opened: OpenedModel): Promise<FillMask & Disp
       const encoded = texts.encode(text, i, options);
       const picks = encoded.ids.flatMap((id, at) => (id === mask ? [at] : []));
       if (picks.length === 0)
-        throw new TesseraError("argument", `${where}: text ${i} has no mask, write ${tokenizer.tokenOf(mask!)}`);
+        throw new TesseraError(
+          "argument",
+          tokenizer.encode(text).includes(mask!)
+            ? `${where}: the mask of text ${i} is cut off, it stands behind token ${encoded.ids.length}. Shorten the text before it`
+            : `${where}: text ${i} has no mask, write ${tokenizer.tokenOf(mask!)}`,
+        );
       return { ...encoded, picks };
     });
     const results = await session.run(inputs, ["logits"], signal);
@@ -80,7 +94,10 @@ export async function openFillMask(opened: OpenedModel): Promise<FillMask & Disp
     });
   }
 
-  const call = async (given: string | readonly string[], options: FillMaskOptions = {}) =>
-    typeof given === "string" ? (await fill([given], options))[0]! : fill(given, options);
+  const call = async (given: string | readonly string[], options: FillMaskOptions = {}) => {
+    checkInputs(where, given, text);
+    checkOptions(where, options, optionNames);
+    return typeof given === "string" ? (await fill([given], options))[0]! : fill(given, options);
+  };
   return Object.assign(call as FillMask, { [Symbol.dispose]: () => session[Symbol.dispose]() });
 }

@@ -96,6 +96,7 @@ describe("text-classification", () => {
     ["softmax", { ...three, problem_type: "single_label_classification" }, softmax],
     ["sigmoid", { ...three, problem_type: "multi_label_classification" }, sigmoid],
     ["sigmoid", labelled("truth"), sigmoid],
+    ["sigmoid", { ...labelled("truth"), problem_type: "single_label_classification" }, sigmoid],
     ["none", { ...labelled("stars"), problem_type: "regression" }, (x: number[]) => x],
   ] as const)("%s for %j", async (_, labels, apply) => {
     const model = tinyBert("BertForSequenceClassification", labels);
@@ -349,6 +350,28 @@ describe("encoder-decoders", () => {
     );
   });
 
+  it("take what config.json has for the task, or, without a generation_config.json, for the model", async () => {
+    const eos = unigram.specialTokens.eos!;
+    const sizes = { max_length: 6, min_length: 6, num_beams: 1 };
+    const params = { summarization: { ...sizes, max_length: 4, min_length: 4, prefix: "sum " } };
+    const older = tinyT5({ ...sizes, task_specific_params: params });
+    using summarize = await pipeline("summarization", older);
+    using rewrite = await pipeline("text2text-generation", older);
+    const made = async (text: string, maxNewTokens: number) => {
+      const plain = tinyT5(); // the same weights
+      const how = { maxNewTokens, minNewTokens: maxNewTokens, numBeams: 1, eosTokenId: eos };
+      return (await generateText(plain.model, unigram, text, how)).text;
+    };
+    expect(await summarize("the whale")).toEqual([{ summary_text: await made("sum the whale", 3) }]);
+    expect(await rewrite("the whale")).toEqual([{ generated_text: await made("the whale", 5) }]);
+    const newer = { ...older.model, generation: { max_length: 3, num_beams: 1, min_length: 3 } };
+    using other = await pipeline("text2text-generation", { ...older, model: newer });
+    expect(await other("the whale")).toEqual([{ generated_text: await made("the whale", 2) }]);
+    expect(await summarize("the whale", { maxNewTokens: 1, minNewTokens: 0 })).toEqual([
+      { summary_text: await made("sum the whale", 1) },
+    ]);
+  });
+
   it("draw where they are told to, and take the model's own number of beams", async () => {
     using draws = await pipeline("text2text-generation", { model, tokenizer });
     const seen = await Promise.all(
@@ -371,6 +394,55 @@ describe("encoder-decoders", () => {
     expect(await rewrite(long, { ...options, truncation: true })).toEqual([
       { generated_text: unigram.decode(ids, { skipSpecialTokens: true }) },
     ]);
+  });
+
+  it("cut it so that the end token has room that the tokenizer does not set", async () => {
+    const { model } = tinyT5({ vocab_size: byteLevel.vocabSize });
+    const short = { ...model, facts: { ...model.facts, sourceLength: 12 } };
+    using rewrite = await pipeline("text2text-generation", { model: short, tokenizer: byteLevel });
+    const kept = byteLevel.decode(byteLevel.encode(long).slice(0, 11));
+    expect(byteLevel.encode(kept)).toHaveLength(11);
+    expect(await rewrite(long, { ...options, truncation: true })).toEqual(await rewrite(kept, options));
+  });
+});
+
+describe("what a pipeline is called with", () => {
+  const labels = labelled("sea", "land");
+  const tasks = [
+    ["fill-mask", tinyBert("BertForMaskedLM"), "a [MASK]", "text"],
+    ["text-classification", tinyBert("BertForSequenceClassification", labels), "a", "text"],
+    ["token-classification", tinyBert("BertForTokenClassification", labels), "a", "text"],
+    ["feature-extraction", tinyBert("BertModel"), "a", "text"],
+    ["question-answering", tinyBert("BertForQuestionAnswering"), { question: "a", context: "b" }, "question, context"],
+    ["text-generation", tinyGpt2(), "a", "text"],
+    ["text2text-generation", tinyT5(), "a", "text"],
+  ] as const;
+
+  it.each(tasks)("%s refuses an option that it has not, and what is no input", async (task, model, good, expected) => {
+    using open = await pipeline(task, model);
+    const call = open as unknown as (given?: unknown, options?: unknown) => Promise<unknown>;
+    await expect(call(good, { top_k: 1 })).rejects.toThrow(
+      /there is no option top_k \(it has .*(topK|pooling|ignoreLabels)/,
+    );
+    for (const given of [undefined, null, 3, { texts: ["a"] }])
+      await expect(call(given)).rejects.toThrow(new RegExp(`pipeline ${task}: called with .*${expected}.* expected`));
+    await expect(call([good, 3])).rejects.toThrow(`pipeline ${task}: input 1 is 3 (`);
+  });
+
+  it("a tokenizer that is another model's", async () => {
+    using embed = await pipeline("feature-extraction", { ...tasks[3][1], tokenizer: byteLevel });
+    await expect(embed("the whale")).rejects.toThrow(/gives token "\S+" the id \d+, the model has \d+ tokens/);
+  });
+
+  it("a length that leaves no room for text, and a mask that is cut off", async () => {
+    using classify = await pipeline("text-classification", tasks[1][1]);
+    await expect(classify("the whale", { maxLength: 3 })).rejects.toThrow("tokens, maxLength allows 3 at once");
+    await expect(classify("the whale", { maxLength: -1 })).rejects.toThrow("maxLength must be a whole number ≥ 1");
+    await expect(classify("the whale", { maxLength: 2, truncation: true })).rejects.toThrow(
+      "no room for text beside 2",
+    );
+    using fill = await pipeline("fill-mask", tasks[0][1]);
+    await expect(fill(`${long} [MASK]`, { truncation: true })).rejects.toThrow("the mask of text 0 is cut off");
   });
 });
 

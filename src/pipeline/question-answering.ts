@@ -1,6 +1,7 @@
 import { TesseraError } from "../core/errors.js";
 import { tokenSpans } from "../text/offsets.js";
 import { type AnswerSpan, answerSpans } from "./answer-spans.js";
+import { checkInputs, checkOptions, type OptionNames, question } from "./check-call.js";
 import { openEncoder } from "./encoder-session.js";
 import type { OpenedModel } from "./open-model.js";
 import { checkCount } from "./probabilities.js";
@@ -51,6 +52,16 @@ export interface QuestionAnswering {
   (questions: readonly Question[], options?: AnswerOptions & { readonly topK?: undefined }): Promise<readonly Answer[]>;
 }
 
+const optionNames: OptionNames<AnswerOptions> = {
+  topK: true,
+  docStride: true,
+  maxSeqLen: true,
+  maxAnswerLen: true,
+  handleImpossibleAnswer: true,
+  alignToWords: true,
+  signal: true,
+};
+
 export async function openQuestionAnswering(opened: OpenedModel): Promise<QuestionAnswering & Disposable> {
   const { tokenizer, where } = opened;
   const session = await openEncoder(opened, ({ start_logits, end_logits }) => ({
@@ -63,8 +74,7 @@ export async function openQuestionAnswering(opened: OpenedModel): Promise<Questi
   /** A question with each window of its context. */
   function windowsOf({ question, context }: Question, row: number, options: AnswerOptions) {
     for (const [name, text] of Object.entries({ question, context }))
-      if (typeof text !== "string" || text === "")
-        throw new TesseraError("argument", `${where}: the ${name} of question ${row} is empty`);
+      if (text === "") throw new TesseraError("argument", `${where}: the ${name} of question ${row} is empty`);
     const asked = tokenizer.encode(question, { addSpecialTokens: false });
     const ids = tokenizer.encode(context, { addSpecialTokens: false });
     const spans = tokenSpans(tokenizer, context);
@@ -99,7 +109,7 @@ export async function openQuestionAnswering(opened: OpenedModel): Promise<Questi
     if (options.maxSeqLen !== undefined) checkCount(where, "maxSeqLen", options.maxSeqLen);
     if (options.docStride !== undefined && !(Number.isSafeInteger(options.docStride) && options.docStride >= 0))
       throw new TesseraError("argument", `${where}: docStride must be a whole number ≥ 0, got ${options.docStride}`);
-    const windows = given.flatMap((question, row) => windowsOf(question, row, options));
+    const windows = given.flatMap((asked, row) => windowsOf(asked, row, options));
     const results = await session.run(
       windows.map(({ laid }) => laid),
       ["start", "end"],
@@ -138,6 +148,8 @@ export async function openQuestionAnswering(opened: OpenedModel): Promise<Questi
   }
 
   const call = async (given: Question | readonly Question[], options: AnswerOptions = {}) => {
+    checkInputs(where, given, question);
+    checkOptions(where, options, optionNames);
     const list = Array.isArray(given) ? (given as readonly Question[]) : [given as Question];
     const all = await answer(list, options);
     const nothing: Answer = { score: 0, start: 0, end: 0, answer: "" };

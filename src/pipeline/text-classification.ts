@@ -1,4 +1,5 @@
 import { TesseraError } from "../core/errors.js";
+import { checkInputs, checkOptions, type OptionNames, textOrPair } from "./check-call.js";
 import { openEncoder } from "./encoder-session.js";
 import type { OpenedModel } from "./open-model.js";
 import { checkCount, largestIndices, sigmoid, softmax } from "./probabilities.js";
@@ -32,6 +33,14 @@ export interface TextClassification {
   (texts: readonly TextOrPair[], options?: Omit<ClassifyOptions, "topK">): Promise<readonly LabelScore[]>;
 }
 
+const optionNames: OptionNames<ClassifyOptions> = {
+  topK: true,
+  functionToApply: true,
+  truncation: true,
+  maxLength: true,
+  signal: true,
+};
+
 const functions = { softmax, sigmoid, none: (x: Float32Array) => Float64Array.from(x) } as const;
 
 export async function openTextClassification(opened: OpenedModel): Promise<TextClassification & Disposable> {
@@ -42,7 +51,7 @@ export async function openTextClassification(opened: OpenedModel): Promise<TextC
   const usual =
     problemType === "regression"
       ? "none"
-      : problemType === "multi_label_classification" || (problemType === undefined && names.length === 1)
+      : problemType === "multi_label_classification" || names.length === 1
         ? "sigmoid"
         : "softmax";
 
@@ -67,6 +76,8 @@ export async function openTextClassification(opened: OpenedModel): Promise<TextC
   }
 
   const call = async (given: TextOrPair | readonly TextOrPair[], options: ClassifyOptions = {}) => {
+    checkInputs(where, given, textOrPair);
+    checkOptions(where, options, optionNames);
     if (!isList(given)) return (await classify([given], options))[0]!;
     const all = await classify(given, options);
     return options.topK === undefined ? all.map(([first]) => first!) : all;

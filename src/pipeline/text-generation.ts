@@ -1,6 +1,7 @@
 import { compileModel } from "../generate/compile-model.js";
 import { generateText, type TextCompletion, type TextOptions } from "../generate/generate-text.js";
 import { applyChatTemplate, type ChatMessage, type ChatTemplateOptions } from "../text/chat.js";
+import { checkInputs, prompt as promptKind } from "./check-call.js";
 import type { OpenedModel } from "./open-model.js";
 
 /** How texts are continued: as {@link generateText} does, and what a conversation is rendered with. */
@@ -76,8 +77,10 @@ export async function openTextGeneration(opened: OpenedModel): Promise<TextGener
       : [...prompt, { role: "assistant", content: text }];
   }
 
-  const call = async (given: Prompt | readonly Prompt[], options: ContinueOptions = {}) =>
-    isPrompt(given) ? (await go([given], options))[0]! : go(given, options);
+  const call = async (given: Prompt | readonly Prompt[], options: ContinueOptions = {}) => {
+    checkInputs(opened.where, given, promptKind);
+    return isPrompt(given) ? (await go([given], options))[0]! : go(given, options);
+  };
   return Object.assign(call as unknown as TextGeneration, { [Symbol.dispose]: () => compiled.dispose() });
 }
 

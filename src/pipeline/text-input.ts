@@ -2,6 +2,7 @@ import { TesseraError } from "../core/errors.js";
 import { type InputLayout, inputLayout, truncatePair } from "../text/input-layout.js";
 import type { EncoderInput } from "./encoder-session.js";
 import type { OpenedModel } from "./open-model.js";
+import { checkCount } from "./probabilities.js";
 
 /** Texts longer than the model reads. */
 export interface TruncationOptions {
@@ -37,21 +38,28 @@ export function textInput({ model, tokenizer, where }: OpenedModel): TextInput {
   return {
     layout: laidOut,
     limit,
-    encode(given, index, { truncation = false, maxLength = reads } = {}) {
+    encode(given, index, { truncation = false, maxLength } = {}) {
+      if (maxLength !== undefined) checkCount(where, "maxLength", maxLength);
       const { text, pair } = typeof given === "string" ? { text: given, pair: undefined } : given;
-      const most = Math.min(truncation ? limit : reads, maxLength);
+      const most = Math.min(truncation ? limit : reads, maxLength ?? reads);
       const { ids, typeIds } = tokenizer.encoding(text, pair === undefined ? {} : { pair });
       if (ids.length === 0) throw new TesseraError("argument", `${where}: text ${index} has no tokens`);
       if (ids.length <= most) return { ids, typeIds };
       if (!truncation)
         throw new TesseraError(
           "argument",
-          `${where}: text ${index} has ${ids.length} tokens, the model reads ${most} at once (${ids.length} vs ${most}). Shorten it, or set truncation`,
+          `${where}: text ${index} has ${ids.length} tokens, ${most < reads ? "maxLength allows" : "the model reads"} ${most} at once (${ids.length} vs ${most}). Shorten it, or set truncation`,
         );
       const { single, pair: both, specials } = laidOut();
+      const framed = pair === undefined ? specials.single : specials.pair;
+      if (most <= framed)
+        throw new TesseraError(
+          "argument",
+          `${where}: maxLength ${most} leaves no room for text beside ${framed} special tokens (${most} vs ${framed})`,
+        );
       const plain = (part: string) => tokenizer.encode(part, { addSpecialTokens: false });
-      if (pair === undefined) return single(plain(text).slice(0, Math.max(0, most - specials.single)));
-      return both(...truncatePair(plain(text), plain(pair), Math.max(0, most - specials.pair)));
+      if (pair === undefined) return single(plain(text).slice(0, most - framed));
+      return both(...truncatePair(plain(text), plain(pair), most - framed));
     },
   };
 }

@@ -1,11 +1,18 @@
 import { TesseraError } from "../core/errors.js";
 import { compileModel } from "../generate/compile-model.js";
+import { generationOf } from "../generate/generate.js";
 import { generateText, type TextOptions } from "../generate/generate-text.js";
+import { parseGenerationConfig } from "../hub/generation-config.js";
+import { endSource } from "../text/end-source.js";
+import { checkInputs, text as textKind } from "./check-call.js";
 import type { OpenedModel } from "./open-model.js";
 import { inBatches } from "./text-generation.js";
 import { textInput } from "./text-input.js";
 
-/** How texts are rewritten: as {@link generateText} does. Beam search with 4 beams unless the model or the options say otherwise. */
+/**
+ * How texts are rewritten: as {@link generateText} does, with what config.json has for the task over the model's generation
+ * configuration. Beam search with 4 beams unless one of them or the options say otherwise.
+ */
 export interface RewriteOptions extends TextOptions {
   /** Set before each text. Default: the one that config.json has for the task, `summarize: ` for example, or none. */
   readonly prefix?: string;
@@ -67,10 +74,16 @@ async function openRewriting<R>(
   const compiled = await compileModel(model, { runtime, ...(threads === undefined ? {} : { threads }) });
   const params = specific(model.rawConfig.task_specific_params);
   const texts = textInput(opened);
+  const spare = endSource(tokenizer)([]).length; // the end token, where it is not the tokenizer that sets it
+  const cut = { truncation: true, ...(Number.isFinite(texts.limit) ? { maxLength: texts.limit - spare } : {}) };
 
   async function go(given: readonly string[], options: TranslateOptions) {
     const task = taskOf(options);
-    const usual = (task === undefined ? undefined : specific(params[task]).prefix) ?? model.rawConfig.prefix;
+    const { prefix: own, ...settings } = task === undefined ? {} : specific(params[task]);
+    const usual = own ?? model.rawConfig.prefix;
+    const suited = parseGenerationConfig(settings, `config.json: task_specific_params.${task}`).config;
+    const config = { ...generationOf(model), ...suited };
+    const forTask = { ...compiled, model: { ...compiled.model, generation: config } };
     const {
       prefix = typeof usual === "string" ? usual : "",
       truncation = false,
@@ -79,22 +92,23 @@ async function openRewriting<R>(
       ...generation
     } = options;
     const { doSample, temperature, topK, topP, minP, stop } = generation;
-    const { num_beams, do_sample, stop_strings } = model.generation;
+    const { num_beams, do_sample, stop_strings } = config;
     // Neither drawing nor stop strings go with beams.
     const alone = [num_beams, stop, stop_strings].every((x) => x === undefined);
     const draws = doSample ?? (do_sample || [temperature, topK, topP, minP].some(Boolean));
     const beams = alone && !draws ? { numBeams: BEAMS } : {};
     const prompts = given.map((text) => prefix + text);
     const reader = truncation
-      ? { ...tokenizer, encode: (text: string) => [...texts.encode(text, 0, { truncation }).ids] }
+      ? { ...tokenizer, encode: (text: string) => [...texts.encode(text, 0, cut).ids] }
       : tokenizer;
     const completions = await inBatches(opened.batchSize, prompts, { ...beams, ...generation }, (batch, own) =>
-      generateText(compiled, reader, batch, own),
+      generateText(forTask, reader, batch, own),
     );
     return completions.map((found) => found.map(({ text }) => ({ [field]: text })));
   }
 
   const call = async (given: string | readonly string[], options: TranslateOptions = {}) => {
+    checkInputs(opened.where, given, textKind);
     if (typeof given === "string") return (await go([given], options))[0]!;
     const all = await go(given, options);
     return options.numReturnSequences === undefined && all.every((found) => found.length === 1)

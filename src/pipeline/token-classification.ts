@@ -3,6 +3,7 @@ import type { HostTensor } from "../core/host-tensor.js";
 import { readComponent } from "../text/component.js";
 import { decoder } from "../text/decoders.js";
 import { tokenSpans } from "../text/offsets.js";
+import { checkInputs, checkOptions, type OptionNames, text } from "./check-call.js";
 import { openEncoder } from "./encoder-session.js";
 import { type AggregationStrategy, type Entity, type EntityGroup, groupEntities, tagTokens } from "./entities.js";
 import type { OpenedModel } from "./open-model.js";
@@ -41,6 +42,13 @@ export interface TokenClassification {
     options?: TokenClassifyOptions & { readonly aggregationStrategy?: "none" },
   ): Promise<readonly (readonly Entity[])[]>;
 }
+
+const optionNames: OptionNames<TokenClassifyOptions> = {
+  aggregationStrategy: true,
+  ignoreLabels: true,
+  stride: true,
+  signal: true,
+};
 
 const strategies: readonly AggregationStrategy[] = ["none", "simple", "first", "average", "max"];
 
@@ -103,8 +111,11 @@ export async function openTokenClassification(opened: OpenedModel): Promise<Toke
     return entities.map((parts) => (parts.length > 1 ? withoutOverlaps(parts.flat()) : parts.flat()));
   }
 
-  const call = async (given: string | readonly string[], options: TokenClassifyOptions = {}) =>
-    typeof given === "string" ? (await tag([given], options))[0]! : tag(given, options);
+  const call = async (given: string | readonly string[], options: TokenClassifyOptions = {}) => {
+    checkInputs(where, given, text);
+    checkOptions(where, options, optionNames);
+    return typeof given === "string" ? (await tag([given], options))[0]! : tag(given, options);
+  };
   return Object.assign(call as TokenClassification, { [Symbol.dispose]: () => session[Symbol.dispose]() });
 }
 

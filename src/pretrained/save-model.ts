@@ -17,8 +17,8 @@ export type SavedModel = Pick<LanguageModel, "architecture" | "family" | "rawCon
   Partial<Pick<LanguageModel, "generation" | "generationExtra">>;
 
 /**
- * Writes a model folder in Hugging Face's layout: `config.json`, `generation_config.json` and `model.safetensors` (in shards when it
- * is larger than a file may be). Each file appears atomically.
+ * Writes a model folder in Hugging Face's layout: `config.json`, `model.safetensors` (in shards when it is larger than a file may be),
+ * and `generation_config.json` where the model has such settings. Each file appears atomically.
  *
  * @throws TesseraError `io` when the folder cannot be written
  */
