@@ -1,4 +1,4 @@
-// Training speed: one step of DESIGN's workload (6 layers, 6 heads, d 384, FFN 4d GELU, vocabulary 65, context 256, batch 12, AdamW,
+// Training speed: one step of the README's workload (6 layers, 6 heads, d 384, FFN 4d GELU, vocabulary 65, context 256, batch 12, AdamW,
 // float32) against the machine's matrix product, and, where asked, against PyTorch with the same workload, in turn within one run.
 //   node bench/train.mjs [--rounds 3] [--steps 8] [--torch "python3 path/to/torch_train.py"]
 // The PyTorch script prints one JSON object with median_ms (it takes --size T1 --steps N --threads N).

@@ -107,10 +107,15 @@ async function answer(
   const room = Math.max(context / 2, context - flags.maxTokens);
   const tooLong = () => tokenizer.encode(render(), { addSpecialTokens: false }).length > room;
   // What the model cannot see any more is the oldest exchange, not what it was told at the beginning.
-  while (messages.filter(({ role }) => role === "user").length > 1 && tooLong()) {
+  let dropped = 0;
+  for (; messages.filter(({ role }) => role === "user").length > 1 && tooLong(); dropped++) {
     const first = messages.findIndex(({ role }) => role === "user");
     const next = messages.findIndex(({ role }, i) => i > first && role === "user");
     messages.splice(first, next - first);
+  }
+  if (dropped > 0) {
+    const what = dropped === 1 ? "the oldest exchange is" : `the ${dropped} oldest exchanges are`;
+    aside(`the context of ${context} tokens is full: ${what} forgotten`);
   }
   let text = "";
   try {
@@ -132,4 +137,9 @@ async function answer(
   }
   messages.push({ role: "assistant", content: text });
   if (flags.json) process.stdout.write(`${JSON.stringify(messages)}\n`);
+}
+
+/** A remark beside the conversation, dim on a terminal. */
+function aside(text: string): void {
+  console.error(process.stderr.isTTY ? `\u001b[2m${text}\u001b[0m` : text);
 }

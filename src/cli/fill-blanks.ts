@@ -80,12 +80,15 @@ async function fillTexts(texts: readonly string[], flags: Flags): Promise<void> 
 
 /** What the flags say about how tokens are chosen; no seed where the most probable ones are taken. */
 function choosing(
-  { repetitionPenalty, temperature, topK, topP, minP }: typeof import("../generate/index.js"),
+  { noRepeatNgram, repetitionPenalty, temperature, topK, topP, minP }: typeof import("../generate/index.js"),
   flags: GenerationFlags,
 ): { readonly processors: readonly LogitsProcessor[]; readonly seed: number | undefined } {
   const { temperature: t, topK: k, topP: p, minP: q, seed } = flags;
   const draws = t !== 0 && [t, k, p, q, seed].some((value) => value !== undefined);
-  const penalty = flags.repetitionPenalty === undefined ? [] : [repetitionPenalty(flags.repetitionPenalty)];
+  const penalty = [
+    ...(flags.repetitionPenalty === undefined ? [] : [repetitionPenalty(flags.repetitionPenalty)]),
+    ...(flags.banRepeats === undefined ? [] : [noRepeatNgram(flags.banRepeats)]),
+  ];
   if (!draws) return { processors: penalty, seed: undefined };
   return {
     processors: [

@@ -16,12 +16,12 @@ export function addInfo(program: Command): void {
     .description("what a model is: parameters, memory and work, from its config.json alone")
     .argument(
       "<folder>",
-      `a model's name or folder, a config.json, or one of ${presetNames().join(", ")}; nothing is loaded`,
+      `a model's name or folder, a config.json, or one of ${presetNames().join(", ")}; no weights are loaded or downloaded`,
     )
     .option("--json", "print one JSON object")
     .addHelpText("after", "\nExample:\n  tessera info checkpoints/tang\n  tessera info gpt3-xl")
     .action(async (folder: string, { json }: { json?: boolean }) => {
-      const report = reportPreset(folder) ?? reportModel(await modelFolder(folder));
+      const report = reportPreset(folder) ?? reportModel(await modelFolder(folder, ["config.json"]));
       for (const warning of report.warnings) console.error(`warning: ${warning}`);
       console.log(json ? JSON.stringify(report) : formatReport(report));
     });

@@ -73,12 +73,30 @@ describe("tessera inspect", () => {
     const look = async (...args: string[]) =>
       JSON.parse(await run("明cab", "--model", join(folder, "t5"), "--json", ...args));
     const given = await look("--target", "bad");
-    expect(given).toMatchObject({ kind: "cross", keys: ["明", "c", "a", "b"] });
+    expect(given).toMatchObject({ kind: "cross", keys: ["明", "c", "a", "b", "</s>"] });
     expect(given.queries.slice(1)).toEqual(["b", "a", "d"]);
     expect((await look("--kind", "encoder")).queries).toEqual(given.keys);
-    const { ids } = await generate(model, tokenizer.encode("明cab"), { temperature: 0, maxNewTokens: 40 });
+    const source = [...tokenizer.encode("明cab"), tokenizer.specialTokens.eos!]; // as it was trained to read it
+    const { ids } = await generate(model, source, { temperature: 0, maxNewTokens: 40 });
     const own = await look("--kind", "self", "--layer", "1");
     expect(own.queries).toHaveLength(1 + ids.length - (ids.at(-1) === tokenizer.specialTokens.eos ? 1 : 0));
+  });
+
+  it("cuts what an encoder-decoder writes itself to what its decoder reads", async () => {
+    const tokenizer = trainCharacterTokenizer(["abcdefgh"], { specialTokens: { eos: "</s>", pad: "<pad>" } });
+    saveModel(join(folder, "bart"), freshModel("bart", { vocabSize: tokenizer.vocabSize, contextLength: 8 }));
+    await saveTokenizer(join(folder, "bart"), tokenizer);
+    const { queries } = JSON.parse(await run("cab", "--model", join(folder, "bart"), "--json"));
+    expect(queries.length).toBeLessThanOrEqual(8);
+  });
+
+  it("shows that a text with blanks is seen in both directions", async () => {
+    const tokenizer = trainCharacterTokenizer(["abcdefgh明月"], { specialTokens: {} });
+    saveModel(join(folder, "glm"), freshModel("glm-2022", { vocabSize: tokenizer.vocabSize }));
+    await saveTokenizer(join(folder, "glm"), tokenizer);
+    const { weights } = JSON.parse(await run("明月ab", "--model", join(folder, "glm"), "--json"));
+    expect(weights).toHaveLength(4);
+    expect(weights.flat().every((weight: number) => weight > 0)).toBe(true);
   });
 
   it.each([

@@ -124,6 +124,7 @@ async function inspect(given: string | undefined, flags: Flags): Promise<void> {
 /** Ids of a text, with token types where it has two; of an encoder-decoder those of source and target. */
 async function inputOf(model: LanguageModel, tokenizer: Tokenizer, text: string, target: string | undefined) {
   const { ids, typeIds } = tokenizer.encoding(text);
+  const { endSource } = await import("../text/end-source.js");
   if (model.task !== "seq2seq-lm") {
     if (target !== undefined) throw new TesseraError("argument", `--target: a model for ${model.task} has none`);
     return { ids, segments: typeIds };
@@ -132,7 +133,8 @@ async function inputOf(model: LanguageModel, tokenizer: Tokenizer, text: string,
   const first = typeof start === "number" ? start : start?.[0];
   if (first === undefined)
     throw new TesseraError("config", "inspect: the model does not say which token its target starts with");
-  return { source: ids, target: [first, ...(await targetOf(model, tokenizer, ids, target))] };
+  const source = endSource(tokenizer)(ids);
+  return { source, target: [first, ...(await targetOf(model, tokenizer, source, target))] };
 }
 
 /** A target's tokens behind the first, without the end of the text. */
@@ -143,9 +145,10 @@ async function targetOf(
   target: string | undefined,
 ): Promise<readonly number[]> {
   const { generate } = await import("../generate/index.js");
+  const room = (model.facts.contextLength ?? Number.POSITIVE_INFINITY) - 1; // beside the first; generated is one more than is read
   const ids =
     target === undefined
-      ? (await generate(model, source, { temperature: 0, maxNewTokens: 40 })).ids
+      ? (await generate(model, source, { temperature: 0, maxNewTokens: 40 })).ids.slice(0, room)
       : tokenizer.encode(target);
   return ids.at(-1) === tokenizer.specialTokens.eos ? ids.slice(0, -1) : ids;
 }

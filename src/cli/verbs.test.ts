@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { labelled, tinyBert, tinyGpt2, tinyT5 } from "../../test/support/tiny-pipeline.js";
-import type { PipelineModel } from "../pipeline/index.js";
+import { type PipelineModel, pipeline } from "../pipeline/index.js";
 import { saveModel } from "../pretrained/index.js";
 import { saveTokenizer } from "../text/index.js";
 import { runCli } from "./run.js";
@@ -77,6 +77,15 @@ describe("tessera classify", () => {
     const lines = jsonLines(out);
     expect(lines.map(({ text }) => text)).toEqual(["the whale", "ship"]);
     for (const { result } of lines) expect(result).toEqual([{ label: expect.any(String), score: expect.any(Number) }]);
+  });
+
+  it("judges pairs, as the library does", async () => {
+    const args = ["classify", "--model", folder("classify"), "--json"];
+    const { out } = await run([...args, "--pair", "a ship", "the whale"]);
+    using classify = await pipeline("text-classification", folder("classify"));
+    const expected = await classify({ text: "the whale", pair: "a ship" }, { topK: null });
+    expect(jsonLines(out)).toEqual([{ text: "the whale", result: expected }]);
+    expect(jsonLines((await run([...args, "the whale"])).out)).not.toEqual(jsonLines(out));
   });
 });
 
@@ -204,13 +213,26 @@ describe("tessera chat", () => {
     ]);
   });
 
-  it("forgets the oldest exchange where the context is full", async () => {
+  it("forgets the oldest exchange where the context is full, and says so", async () => {
     const line = "where is the white whale, said the captain of the ship to the crew of many men? ";
-    const { out } = await run([...args, "--system", "Be brief.", "--json"], Array(6).fill(line.repeat(2)));
-    const last = JSON.parse(out.trimEnd().split("\n").at(-1)!);
-    expect(last[0]).toEqual({ role: "system", content: "Be brief." });
-    expect(last[1].role).toBe("user");
-    expect(last.length).toBeLessThan(13);
+    const said = Array.from({ length: 6 }, (_, i) => `${i} ${line.repeat(2)}`);
+    const { out, err } = await run([...args, "--system", "Be brief.", "--json"], said);
+    const answers = out
+      .trimEnd()
+      .split("\n")
+      .map((text) => JSON.parse(text));
+    for (const messages of answers) expect(messages[0]).toEqual({ role: "system", content: "Be brief." });
+    // Of the turns, those where less is remembered than the exchange that came would add.
+    const drops = answers.slice(1).map((messages, i) => (answers[i].length + 2 - messages.length) / 2);
+    expect(err).toBe(
+      drops
+        .filter((n) => n > 0)
+        .map((n) => (n === 1 ? "the oldest exchange is" : `the ${n} oldest exchanges are`))
+        .map((what) => `the context of 256 tokens is full: ${what} forgotten\n`)
+        .join(""),
+    );
+    expect(drops.some((n) => n > 0)).toBe(true);
+    expect(answers.at(-1)[1].role).toBe("user");
   });
 
   it("wants a model for conversations", async () => {

@@ -141,7 +141,10 @@ describe("reports", () => {
     ],
     [
       {},
-      (c) => c.problem("n_embd 10 does not divide into n_head 3"),
+      (c) => {
+        c.divides({ n_embd: 10, n_head: 3 }, "n_embd", "n_head");
+        c.divides({ n_embd: 12, n_head: 3 }, "n_embd", "n_head");
+      },
       "config: config.json: n_embd 10 does not divide into n_head 3",
     ],
     [

@@ -61,6 +61,8 @@ export interface FieldReader {
   expect(key: string, ...values: readonly unknown[]): void;
   /** Fields that change nothing here: they are not reported as unknown. */
   ignore(...keys: readonly string[]): void;
+  /** Notes a problem where a size is no multiple of the number of its parts, such as heads. `values` holds both under their keys. */
+  divides<A extends string, B extends string>(values: Readonly<Record<A | B, number>>, size: A, parts: B): void;
   /** Notes a problem of your own, such as sizes that do not divide; `kind` decides the code of the error. */
   problem(what: string, kind?: "config" | "unsupported"): void;
 }
@@ -194,6 +196,10 @@ function readerOf(
     },
     ignore(...keys) {
       for (const key of keys) read.add(key);
+    },
+    divides(values, size, parts) {
+      if (values[size] % values[parts] !== 0)
+        problem(`${size} ${values[size]} does not divide into ${parts} ${values[parts]}`);
     },
     problem,
   };

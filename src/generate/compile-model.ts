@@ -1,17 +1,15 @@
 import { mulDims } from "../core/dim.js";
 import { TesseraError } from "../core/errors.js";
 import { topologicalOrder } from "../core/graph.js";
-import type { HostTensor } from "../core/host-tensor.js";
-import { parametersOf, parameterTree } from "../core/module.js";
 import { input, type Tensor } from "../core/tensor.js";
 import type { EncoderDecoderHalves } from "../models/model.js";
 import { sequenceContext } from "../nn/context.js";
 import { reshape } from "../ops/shape.js";
 import type { LanguageModel } from "../pretrained/load-model.js";
-import { compileGraph } from "../runtime/compile.js";
 import type { Runtime, Session, SessionOptions } from "../runtime/session.js";
 import { type Decoder, type DecoderOptions, type DecoderProgram, openDecoder } from "./decoder.js";
 import { type DecodingTrace, decodingContext } from "./decoding-context.js";
+import { type ModelGraphs, modelGraphs } from "./model-graphs.js";
 import { SOURCE } from "./source-memory.js";
 
 /** What generation needs of a loaded model; without a task it is a causal one. */
@@ -40,8 +38,6 @@ export interface CompiledModel extends Disposable {
   dispose(): void;
 }
 
-const PACKED_UP_TO = 2 ** 31;
-
 /**
  * Compiles a model for cached decoding. The weights are used where they lie and must not change while it lives.
  *
@@ -52,37 +48,15 @@ const PACKED_UP_TO = 2 ** 31;
  * const { ids } = await generate(compiled, [1, 2, 3], { maxNewTokens: 20 });
  */
 export async function compileModel(model: GenerationModel, options: CompileModelOptions = {}): Promise<CompiledModel> {
-  const {
-    runtime = (await import("../runtime/native.js")).nativeRuntime(),
-    packWeights,
-    config,
-    ...sessionOptions
-  } = options;
+  const { runtime = (await import("../runtime/native.js")).nativeRuntime(), ...sessionOptions } = options;
   const { task = "causal-lm" } = model;
   if (task !== "causal-lm" && task !== "seq2seq-lm")
     throw new TesseraError(
       "unsupported",
       `compileModel: a model for ${task} generates no text (causal-lm or seq2seq-lm expected)`,
     );
-  const parameters = new Map([...parametersOf(model.module)].map(([path, { shape }]) => [path, input(path, shape)]));
-  const tree = parameterTree(model.module, (path) => parameters.get(path));
-  const compile = (given: readonly Tensor[], results: Readonly<Record<string, Tensor>>) => {
-    const outputs = Object.values(results);
-    const used = new Set(topologicalOrder(outputs).flatMap((node) => node.inputs));
-    const weights: Record<string, HostTensor> = {};
-    for (const [path, tensor] of model.weights) if (used.has(parameters.get(path)!)) weights[path] = tensor;
-    const bytes = Object.values(weights).reduce((sum, { data }) => sum + data.byteLength, 0);
-    const packing = (packWeights ?? bytes <= PACKED_UP_TO) ? {} : { "session.disable_prepacking": "1" };
-    const inputs = [...given, ...parameters.values()].filter((x) => used.has(x));
-    const outputNames = Object.keys(results);
-    return compileGraph(
-      runtime,
-      { inputs, outputs },
-      { ...sessionOptions, config: { ...packing, ...config }, outputNames, weights },
-    );
-  };
-
-  const traced = task === "causal-lm" ? traceDecoder(model, tree) : traceEncoderDecoder(model, tree);
+  const { parameters, compile } = modelGraphs(model, runtime, sessionOptions);
+  const traced = task === "causal-lm" ? traceDecoder(model, parameters) : traceEncoderDecoder(model, parameters);
   const { ids, logits, trace, source } = traced;
   const { positions, last, slots, states, kept } = trace;
   const given = [ids, positions, last, slots, ...states.map((s) => s.before), ...kept.map((k) => k.input)];
@@ -132,7 +106,7 @@ interface Traced {
   readonly source?: { readonly ids: Tensor; readonly mask: Tensor };
 }
 
-type Parameters = ReturnType<typeof parameterTree>;
+type Parameters = ModelGraphs["parameters"];
 
 function traceDecoder({ module }: GenerationModel, parameters: Parameters): Traced {
   const ids = input("ids", ["b", "t"], "int64");

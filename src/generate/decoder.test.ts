@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, it } from "vitest";
-import { tinyConfigs, tinyModel, wholeText } from "../../test/support/tiny-model.js";
+import { wholeModel } from "../../test/support/decode.js";
+import { tinyConfigs, tinyModel } from "../../test/support/tiny-model.js";
 import { module } from "../core/module.js";
 import { randomStream } from "../core/random-stream.js";
 import type { Tensor } from "../core/tensor.js";
@@ -23,7 +24,7 @@ describe.each(Object.entries(tinyConfigs))("cached decoding of %s", (_, config) 
   const vocab = model.facts.vocabSize;
 
   it("has the logits of the whole text at every step, from any first part", async () => {
-    using whole = await wholeText(model);
+    using whole = await wholeModel(model);
     using compiled = await compileModel(model, { threads: 1 });
     using decoder = compiled.decoder({ capacity: 4 }); // grows on the way
     const text = tokens(30, vocab, "text");

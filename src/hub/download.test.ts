@@ -117,6 +117,25 @@ describe("downloadModel", () => {
     expect(tree(join(repository(), "refs"))).toEqual(["main", "v1"]);
   });
 
+  test("downloads only what it is asked for, and leaves the branch at the commit that is complete", async () => {
+    const only = ["config.json"] as const;
+    const folder = await downloadModel("org/small", { ...options, only });
+    expect(tree(folder)).toEqual(["config.json"]);
+    expect(fetched().map(({ path }) => path)).toEqual([`/org/small/resolve/${commit}/config.json`]);
+    expect(existsSync(join(repository(), "refs"))).toBe(false);
+    expect(await downloadModel("org/small", options)).toBe(folder);
+    expect(tree(folder)).toEqual(needed);
+
+    hub.repositories.set("org/small", [{ commit: later, files: { "config.json": '{"model_type": "bert"}' } }]);
+    const newer = await downloadModel("org/small", { ...options, only });
+    expect(tree(newer)).toEqual(["config.json"]); // a repository without weights can be looked at
+    expect(await downloadModel("org/small", { ...options, offline: true })).toBe(folder);
+    expect(await downloadModel("org/small", { ...options, only, offline: true })).toBe(folder);
+    expect((await failure(downloadModel("org/small", { ...options, only: ["tokenizer.json"] }))).message).toBe(
+      "org/small: the repository has no tokenizer.json",
+    );
+  });
+
   test("takes revisions with a slash", async () => {
     hub.repositories.set("org/small", [{ ...small, refs: ["refs/pr/1"] }]);
     await downloadModel("org/small@refs/pr/1", options);

@@ -36,6 +36,11 @@ export interface DownloadProgress {
 export interface DownloadOptions extends HubOptions {
   /** Branch, tag or commit. Default what the name says after `@`, else `main`. */
   readonly revision?: string;
+  /**
+   * Only these files, and no weights: what a look at a model needs. A branch that the cache knows stays at the commit of which it has the
+   * whole model. Default all that a model needs.
+   */
+  readonly only?: readonly SmallFile[];
   /** Makes the requests. Default the global `fetch`. */
   readonly fetch?: typeof fetch;
   /** Called for each file that is downloaded, at its beginning and after each piece; not for what is in the cache already. */
@@ -46,7 +51,6 @@ export interface DownloadOptions extends HubOptions {
   readonly retryDelay?: number;
 }
 
-/** What a model can need beside its weights; what a repository does not have is left out. */
 const smallFiles = [
   "config.json",
   "generation_config.json",
@@ -54,7 +58,11 @@ const smallFiles = [
   "tokenizer_config.json",
   "special_tokens_map.json",
   "chat_template.jinja",
-];
+] as const;
+
+/** What a model can need beside its weights; what a repository does not have is left out. */
+export type SmallFile = (typeof smallFiles)[number];
+
 const otherWeights = [
   "pytorch_model.bin",
   "pytorch_model.bin.index.json",
@@ -74,7 +82,7 @@ const otherWeights = [
  * neither continues nor checks a download, and shares one unlocked `.incomplete` file between processes.
  *
  * @param name `org/name`, also `org/name@revision`
- * @returns the snapshot's folder, with `config.json` and safetensors weights
+ * @returns the snapshot's folder, with `config.json` and safetensors weights, or with the files of `only`
  * @throws TesseraError `argument` for a bad name; `io` when the model cannot be had or a file is damaged; `unsupported` when it has no
  *   safetensors weights (nothing is downloaded then); `aborted` by the signal
  * @example const folder = await downloadModel("openai-community/gpt2");
@@ -97,7 +105,8 @@ export async function downloadModel(name: string, options: DownloadOptions = {})
   const library = await import("@huggingface/hub"); // only here, so that what loads from folders does not wait for it
   const settings = hubSettings(options, library.getHFHubCachePath(), library.HUB_URL);
   const repository = join(settings.cacheDir, library.getRepoFolderName({ type: "model", name: id }));
-  const cached = findSnapshot(repository, revision);
+  const { only } = options;
+  const cached = findSnapshot(repository, revision, only);
   if (settings.offline) return offlineFolder(where, repository, cached);
 
   const client: HubClient = {
@@ -111,7 +120,7 @@ export async function downloadModel(name: string, options: DownloadOptions = {})
   const listing = hubListing(library, client, id, where, complete ? 1 : 3);
   const look = async () => {
     const commit = await listing.commit(revision);
-    const files = await listing.files(commit, [...smallFiles, singleFileName, indexFileName, ...otherWeights]);
+    const files = await listing.files(commit, only ?? [...smallFiles, singleFileName, indexFileName, ...otherWeights]);
     return { commit, files };
   };
   const found = await look().catch((error: unknown) => {
@@ -121,7 +130,9 @@ export async function downloadModel(name: string, options: DownloadOptions = {})
   if (!found) return cached!.folder;
 
   const { commit, files } = found;
-  refuseWithoutWeights(where, files);
+  if (!only) refuseWithoutWeights(where, files);
+  for (const path of only ?? (["config.json"] as const))
+    if (!files.has(path)) throw new TesseraError("config", `${where}: the repository has no ${path}`);
   const folder = snapshotPath(repository, commit);
   const fetchFile = async (file: HubFile): Promise<void> => {
     if (await hasFile(join(folder, file.path), file.size)) return;
@@ -141,6 +152,7 @@ export async function downloadModel(name: string, options: DownloadOptions = {})
   };
   try {
     for (const path of smallFiles) if (files.has(path)) await fetchFile(files.get(path)!);
+    if (only) return folder;
     const single = files.get(singleFileName);
     if (single) await fetchFile(single);
     else {
@@ -203,19 +215,17 @@ function offlineFolder(where: string, repository: string, cached: CachedSnapshot
 }
 
 function refuseWithoutWeights(where: string, files: ReadonlyMap<string, HubFile>): void {
-  if (!files.has(singleFileName) && !files.has(indexFileName)) {
-    const other = otherWeights.find((path) => files.has(path));
-    throw other === undefined
-      ? new TesseraError(
-          "checkpoint",
-          `${where}: the repository has no weights, neither ${singleFileName} nor ${indexFileName}`,
-        )
-      : new TesseraError(
-          "unsupported",
-          `${where}: the weights are in ${other} only, which is not read because such files can run code or need their own framework ` +
-            `(${singleFileName} is needed). Convert them with transformers, save_pretrained(folder, safe_serialization=True), or ` +
-            "with https://huggingface.co/spaces/safetensors/convert",
-        );
-  }
-  if (!files.has("config.json")) throw new TesseraError("config", `${where}: the repository has no config.json`);
+  if (files.has(singleFileName) || files.has(indexFileName)) return;
+  const other = otherWeights.find((path) => files.has(path));
+  throw other === undefined
+    ? new TesseraError(
+        "checkpoint",
+        `${where}: the repository has no weights, neither ${singleFileName} nor ${indexFileName}`,
+      )
+    : new TesseraError(
+        "unsupported",
+        `${where}: the weights are in ${other} only, which is not read because such files can run code or need their own framework ` +
+          `(${singleFileName} is needed). Convert them with transformers, save_pretrained(folder, safe_serialization=True), or ` +
+          "with https://huggingface.co/spaces/safetensors/convert",
+      );
 }

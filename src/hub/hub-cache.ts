@@ -15,14 +15,22 @@ export const blobPath = (repository: string, etag: string) => join(repository, "
 export const snapshotPath = (repository: string, commit: string) => join(repository, "snapshots", commit);
 const refPath = (repository: string, revision: string) => join(repository, "refs", ...revision.split("/"));
 
-/** A commit's folder, and what a model needs that is not in it. */
+/** A commit's folder, and what is needed that is not in it. */
 export interface CachedSnapshot {
   readonly folder: string;
   readonly missing: readonly string[];
 }
 
-/** What the cache has of a revision, or undefined where it knows nothing of it. A branch is what it was when last asked for. */
-export function findSnapshot(repository: string, revision: string): CachedSnapshot | undefined {
+/**
+ * What the cache has of a revision, or undefined where it knows nothing of it. A branch is what it was when last asked for.
+ *
+ * @param needed names of files. Default what a model needs
+ */
+export function findSnapshot(
+  repository: string,
+  revision: string,
+  needed?: readonly string[],
+): CachedSnapshot | undefined {
   let commit = revision;
   if (!isCommit(commit)) {
     try {
@@ -32,7 +40,7 @@ export function findSnapshot(repository: string, revision: string): CachedSnapsh
     }
   }
   const folder = snapshotPath(repository, commit);
-  return isCommit(commit) && existsSync(folder) ? { folder, missing: missingFiles(folder) } : undefined;
+  return isCommit(commit) && existsSync(folder) ? { folder, missing: missingFiles(folder, needed) } : undefined;
 }
 
 /** The branches and tags that the cache knows, sorted. */
@@ -79,8 +87,9 @@ export function shardNames(index: string): string[] {
   return [...new Set(readWeightMap(index).values())];
 }
 
-function missingFiles(folder: string): string[] {
+function missingFiles(folder: string, needed?: readonly string[]): string[] {
   const absent = (names: readonly string[]) => names.filter((name) => !existsSync(join(folder, name)));
+  if (needed) return absent(needed);
   const config = absent(["config.json"]);
   if (existsSync(join(folder, singleFileName))) return config;
   const index = join(folder, indexFileName);

@@ -92,5 +92,9 @@ function labelsOf(ids: BigInt64Array, tokenizer: Tokenizer | undefined): readonl
   return tokenizer ? tokenLabels(tokenizer, numbers) : numbers.map(String);
 }
 
-const feedsAsInput = ({ ids, target, attentionMask, segments }: ReturnType<typeof modelFeeds>): ModelInput =>
-  target ? { source: ids, target, attentionMask } : { ids, attentionMask, segments };
+const feedsAsInput = ({ ids, target, attentionMask, ...more }: ReturnType<typeof modelFeeds>): ModelInput => {
+  if (target) return { source: ids, target, attentionMask };
+  const { segments, positions, blockPositions, prefixLength: prefix } = more;
+  const blanks = positions && blockPositions && prefix && { positions, blockPositions, prefix };
+  return { ids, attentionMask, segments, blanks };
+};

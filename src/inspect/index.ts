@@ -8,7 +8,7 @@ export { type InnerValue, paths } from "./inner-values.js";
 export { type CompareOptions, compare, type LayerComparison, type LayerReport } from "./layer-report.js";
 export { bestTokens, lensTable } from "./lens-table.js";
 export { type LensLayer, logitLens } from "./logit-lens.js";
-export type { InspectedModel, ModelInput, Rows } from "./model-input.js";
+export type { BlankPositions, InspectedModel, ModelInput, Rows } from "./model-input.js";
 export {
   type Captured,
   capture,

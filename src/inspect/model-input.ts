@@ -2,6 +2,7 @@ import { countOf, formatShape } from "../core/dim.js";
 import { TesseraError } from "../core/errors.js";
 import { type HostTensor, hostTensor } from "../core/host-tensor.js";
 import type { LanguageModel } from "../pretrained/load-model.js";
+import { endSource } from "../text/end-source.js";
 import type { Tokenizer } from "../text/tokenizer.js";
 
 /** What looking inside needs of a model. */
@@ -19,6 +20,8 @@ export type ModelInput =
       readonly attentionMask?: Rows | undefined;
       /** Token types, as BERT has them. Default: those that the tokenizer gives, else 0. */
       readonly segments?: Rows | undefined;
+      /** Where the tokens and the contents of blanks stand, of a model that fills blanks. Default: the ids are a text with its blanks. */
+      readonly blanks?: BlankPositions | undefined;
     }
   | {
       readonly source: Rows;
@@ -31,9 +34,22 @@ export type ModelInput =
       readonly attentionMask?: Rows | undefined;
     };
 
+/** Rows of a text and, behind it, what fills its blanks: GLM's Parts A and B. Du et al. 2022, section 2. */
+export interface BlankPositions {
+  /** Tokens of each row's text, which is seen from everywhere. */
+  readonly prefix: readonly number[] | HostTensor;
+  /** In the text a token's place, in a blank's content the place of the blank. */
+  readonly positions: Rows;
+  /** 0 in the text, 1, 2, … in a blank's content. */
+  readonly blockPositions: Rows;
+}
+
 /** The arrays that a model is given, int64. */
 export interface Feeds {
   readonly ids: HostTensor;
+  readonly positions?: HostTensor | undefined;
+  readonly blockPositions?: HostTensor | undefined;
+  readonly prefixLength?: HostTensor | undefined;
   readonly attentionMask?: HostTensor | undefined;
   readonly segments?: HostTensor | undefined;
   readonly target?: HostTensor | undefined;
@@ -60,7 +76,7 @@ export function modelFeeds(model: InspectedModel, input: ModelInput, tokenizer?:
   const source = rowsOf(
     "input",
     given,
-    encoder(tokenizer, ({ ids }) => ids),
+    encoder(tokenizer, ({ ids }) => (tokenizer && isPair ? endSource(tokenizer)(ids) : ids)),
   );
   const length = task === "seq2seq-lm" ? facts.sourceLength : facts.contextLength;
   const ids = filled("input", source, facts.padding ?? 0, length);
@@ -74,13 +90,15 @@ export function modelFeeds(model: InspectedModel, input: ModelInput, tokenizer?:
       : filled("attentionMask", rowsOf("attentionMask", parts.attentionMask), 0);
   const types = "segments" in parts && parts.segments !== undefined ? parts.segments : typesOf(given, tokenizer);
   const segments = types === undefined ? undefined : filled("segments", rowsOf("segments", types), 0);
-  for (const [name, tensor] of Object.entries({ attentionMask: mask, segments }))
+  const blanks = blankFeeds(model, ids, "blanks" in parts ? parts.blanks : undefined);
+  const { positions, blockPositions } = blanks ?? {};
+  for (const [name, tensor] of Object.entries({ attentionMask: mask, segments, positions, blockPositions }))
     if (tensor && formatShape(tensor.shape) !== formatShape(ids.shape.slice(0, 2)))
       throw new TesseraError(
         "shape",
         `${name}: must be as the input is, ${formatShape(tensor.shape)} beside ${formatShape(ids.shape.slice(0, 2))}`,
       );
-  if (!isPair) return { ids, attentionMask: mask, segments };
+  if (!isPair) return { ids, attentionMask: mask, segments, ...blanks };
   const target = filled("target", targetRows(model, parts.target, tokenizer), facts.padding ?? 0, facts.contextLength);
   if (target.shape[0] !== ids.shape[0])
     throw new TesseraError(
@@ -141,6 +159,40 @@ function targetRows({ facts }: InspectedModel, target: Rows, tokenizer: Tokenize
         return [decoderStart, ...(ids[0] === decoderStart ? ids.slice(1, end) : ids.slice(0, end))];
       }),
   );
+}
+
+/** Undefined for a model that fills no blanks; a row without contents is text as far as it goes. */
+function blankFeeds(
+  { task, facts }: InspectedModel,
+  ids: HostTensor,
+  given: BlankPositions | undefined,
+): Pick<Feeds, "positions" | "blockPositions" | "prefixLength"> | undefined {
+  if (task !== "blank-infilling") {
+    if (given) throw new TesseraError("argument", `blanks: a model for ${task} fills none`);
+    return undefined;
+  }
+  const [b, t] = ids.shape as [number, number];
+  const rows = (value: (i: number) => number) =>
+    Array.from({ length: b }, () => Array.from({ length: t }, (_, i) => value(i)));
+  const { prefix = Array<number>(b).fill(t), positions = rows((i) => i), blockPositions = rows(() => 0) } = given ?? {};
+  const prefixLength = isTensor(prefix) ? prefix : hostTensor(prefix, [prefix.length], "int64");
+  if (formatShape(prefixLength.shape) !== formatShape([b]))
+    throw new TesseraError(
+      "shape",
+      `blanks.prefix: one length for each row, got ${formatShape(prefixLength.shape)} for ${b}`,
+    );
+  const places = {
+    positions: filled("positions", rowsOf("positions", positions), 0),
+    blockPositions: filled("blockPositions", rowsOf("blockPositions", blockPositions), 0),
+  };
+  for (const [name, { data }] of Object.entries(places))
+    for (const place of data as BigInt64Array)
+      if (place < 0n || place >= BigInt(facts.contextLength ?? Number.MAX_SAFE_INTEGER))
+        throw new TesseraError(
+          "argument",
+          `blanks.${name}: there is no position ${place} (${facts.contextLength} positions)`,
+        );
+  return { ...places, prefixLength };
 }
 
 /** 0 where rows are filled up; undefined where none is. */

@@ -1,11 +1,23 @@
 import { describe, expect, it } from "vitest";
+import { blankLogits } from "../../test/support/blank-rows.js";
 import { freshModel } from "../../test/support/fresh-model.js";
 import { numbersOf } from "../../test/support/run-graph.js";
+import type { HostTensor } from "../core/host-tensor.js";
 import { families } from "../models/index.js";
 import { add, mul } from "../ops/elementwise.js";
 import { reshape } from "../ops/shape.js";
 import { trainCharacterTokenizer } from "../text/index.js";
-import { capture, edit, openProbe, patch, paths, withoutHeads } from "./index.js";
+import {
+  type AttentionMap,
+  attentionMaps,
+  capture,
+  edit,
+  type ModelInput,
+  openProbe,
+  patch,
+  paths,
+  withoutHeads,
+} from "./index.js";
 
 const gpt2 = freshModel("gpt2");
 const t5 = freshModel("t5");
@@ -206,5 +218,58 @@ describe("edit", () => {
     await expect(edit(freshModel("seq2seq"), input, { attentions: (x) => mul(x, 0) })).rejects.toThrow(
       "edit: nothing is computed from decoder.rnn.attention_weights",
     );
+  });
+});
+
+describe("a model that fills blanks", () => {
+  const model = freshModel("glm-2022");
+  // A text of six tokens with blanks at 1 and 4, then what fills the second one and what fills the first.
+  const row = {
+    ids: [5, 1, 6, 7, 1, 8, 2, 9, 10, 2, 11],
+    positions: [0, 1, 2, 3, 4, 5, 4, 4, 4, 1, 1],
+    blockPositions: [0, 0, 0, 0, 0, 0, 1, 2, 3, 1, 2],
+    prefix: 6,
+  };
+  const sees = async (input: ModelInput) => {
+    const [{ queries, weights }] = (await attentionMaps(model, input)) as [AttentionMap];
+    const t = queries.length;
+    return queries.map((_, i) => queries.map((_, j) => weights[i * t + j]! > 0));
+  };
+
+  it("sees a text in both directions, also beside a longer one", async () => {
+    expect((await sees(row.ids)).flat().every(Boolean)).toBe(true);
+    const { values } = await capture(model, [row.ids, [3, 1, 4]], ["layers.0.*attention_weights"]);
+    const [{ data, shape }] = [...values.values()] as [HostTensor];
+    const [, heads, t] = shape as [number, number, number];
+    const short = Array.from(data as Float32Array).slice(heads * t * t, heads * t * t + 3 * t); // of its first head
+    expect(short.map((x) => x > 0)).toEqual([0, 1, 2].flatMap(() => row.ids.map((_, j) => j < 3)));
+  });
+
+  it("sees the text and what came before from a blank's content, with the logits of training", async () => {
+    const { ids, prefix, positions, blockPositions } = row;
+    const input = { ids, blanks: { prefix: [prefix], positions, blockPositions } };
+    expect(await sees(input)).toEqual(ids.map((_, i) => ids.map((_, j) => j < prefix || j <= i)));
+    const { outputs } = await capture(model, input, []);
+    const [trained] = await blankLogits(model, [row], ids.length);
+    expect(largest(numbersOf(outputs.logits!), trained!.flat())).toBeLessThan(1e-4);
+  });
+
+  it.each<[ModelInput, string]>([
+    [
+      { ids, blanks: { prefix: [1, 2], positions: ids, blockPositions: ids } },
+      "blanks.prefix: one length for each row",
+    ],
+    [{ ids, blanks: { prefix: [1], positions: [1], blockPositions: ids } }, "positions: must be as the input is"],
+    [
+      { ids: [1], blanks: { prefix: [1], positions: [24], blockPositions: [0] } },
+      "blanks.positions: there is no position 24",
+    ],
+  ])("%j is refused", async (input, message) => {
+    await expect(capture(model, input, [])).rejects.toThrow(message);
+  });
+
+  it("and no other model has blanks", async () => {
+    const input = { ids, blanks: { prefix: [1], positions: ids, blockPositions: ids } };
+    await expect(capture(gpt2, input, [])).rejects.toThrow("blanks: a model for causal-lm fills none");
   });
 });

@@ -30,7 +30,16 @@ export function symbolsOf({ module }: InspectedModel, shapes: FeedShapes): Symbo
 export function namedShapes({ task }: InspectedModel): FeedShapes {
   const source = ["b", task === "seq2seq-lm" ? "s" : "t"];
   const target = task === "seq2seq-lm" ? ["b", "t"] : undefined;
-  return { ids: source, attentionMask: source, segments: target ? undefined : source, target };
+  const places = task === "blank-infilling" ? source : undefined;
+  return {
+    ids: source,
+    attentionMask: source,
+    segments: target ? undefined : source,
+    positions: places,
+    blockPositions: places,
+    prefixLength: places && ["b"],
+    target,
+  };
 }
 
 /**
@@ -50,12 +59,12 @@ export function traceModel(
   };
   return withObserver(each, () => {
     const tree = parameterTree(module, (path) => parameters.get(path));
-    const { ids, attentionMask, segments, target } = given;
+    const { ids, target, ...row } = given;
     const context = (x: Tensor, more: object) => sequenceContext({ batch: x.shape[0]!, length: x.shape[1]!, ...more });
-    const ctx = context(ids, { attentionMask, segments });
+    const ctx = context(ids, row);
     if (task === "seq2seq-lm") {
       const { encode, decode } = module(tree) as EncoderDecoderHalves;
-      return { logits: decode(target!, encode(ids, ctx), context(target!, { memoryMask: attentionMask })) };
+      return { logits: decode(target!, encode(ids, ctx), context(target!, { memoryMask: row.attentionMask })) };
     }
     const answer: Tensor | Readonly<Record<string, Tensor>> = module(tree, ids, ctx);
     return task === "causal-lm" ? { logits: answer as Tensor } : (answer as Readonly<Record<string, Tensor>>);

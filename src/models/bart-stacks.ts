@@ -13,6 +13,7 @@ import { transformerBlock, transformerDecoderBlock } from "../nn/transformer-blo
 import { add, mul } from "../ops/elementwise.js";
 import { matmul } from "../ops/matmul.js";
 import type { EncoderDecoderHalves, ModelFacts, ModelSizes } from "./model.js";
+import { parsePaddingId } from "./padding-id.js";
 
 /** What BART and its kin are made of, post-norm stacks as those of 2017: fields of config.json, and those that tell the kin apart. */
 export interface BartStacks {
@@ -47,7 +48,8 @@ export interface BartStacks {
   readonly stored_positions: boolean;
   /** A norm of what goes into the first layer. */
   readonly normalize_embedding: boolean;
-  readonly pad_token_id: number;
+  /** Its vector is not trained; null: there is none. */
+  readonly pad_token_id: number | null;
   readonly eos_token_id: number;
   readonly decoder_start_token_id: number;
 }
@@ -55,14 +57,20 @@ export interface BartStacks {
 /** Reads the fields that BART and its kin share. `defaults` are what a kin's absent fields mean, `kin` what it always is. */
 export function parseBartStacks(
   c: ConfigReader,
-  defaults: Pick<BartStacks, "pad_token_id" | "eos_token_id"> & { readonly start: "pad_token_id" | "eos_token_id" },
+  defaults: {
+    readonly pad_token_id: number;
+    readonly eos_token_id: number;
+    readonly start: "pad_token_id" | "eos_token_id";
+  },
   kin: Pick<BartStacks, "static_position_embeddings" | "normalize_embedding">,
 ): BartStacks {
   const size = { min: 1 };
   const rate = (value: number) => ({ min: 0, max: 0.999, default: value });
   const vocab_size = c.int("vocab_size", size);
-  const id = (key: "pad_token_id" | "eos_token_id") => c.int(key, { min: 0, default: defaults[key] });
-  const special = { pad_token_id: id("pad_token_id"), eos_token_id: id("eos_token_id") };
+  const special = {
+    pad_token_id: parsePaddingId(c, vocab_size, defaults.pad_token_id),
+    eos_token_id: c.int("eos_token_id", { min: 0, default: defaults.eos_token_id }),
+  };
   const tied = c.bool("tie_word_embeddings", { default: true });
   // Of the names on disk, see bartCheckpoint.
   const [head, separate] = [c.bool("has_lm_head", { default: false }), c.bool("has_separate", { default: false })];
@@ -91,11 +99,12 @@ export function parseBartStacks(
     stored_positions: c.bool("has_position_embeddings", { default: false }) && kin.static_position_embeddings,
     ...kin,
     ...special,
-    decoder_start_token_id: c.int("decoder_start_token_id", { min: 0, default: special[defaults.start] }),
+    decoder_start_token_id: c.int("decoder_start_token_id", {
+      min: 0,
+      default: special[defaults.start] ?? defaults[defaults.start],
+    }),
   };
-  for (const heads of ["encoder_attention_heads", "decoder_attention_heads"] as const)
-    if (config.d_model % config[heads] !== 0)
-      c.problem(`d_model ${config.d_model} does not divide into ${heads} ${config[heads]}`);
+  for (const side of ["encoder", "decoder"] as const) c.divides(config, "d_model", `${side}_attention_heads`);
   for (const [key, value] of Object.entries(kin)) c.expect(key, value);
   for (const key of ["is_decoder", "normalize_before", "add_final_layer_norm", "add_bias_logits"]) c.expect(key, false);
   // Said twice, of other heads, or of how to generate.
@@ -227,7 +236,7 @@ export const bartStacksFacts = (c: BartStacks): ModelFacts => ({
   contextLength: c.max_position_embeddings,
   sourceLength: c.max_position_embeddings,
   decoderStart: c.decoder_start_token_id,
-  padding: c.pad_token_id,
+  padding: c.pad_token_id ?? undefined,
 });
 
 /** The fields that a fresh model of any of the kin has. */

@@ -15,6 +15,7 @@ import { slice } from "../ops/shape.js";
 import { questionAnswering, tokenClassification } from "./encoder-heads.js";
 import { type Labels, parseLabels } from "./labels.js";
 import { defineModel, type ModelSizes } from "./model.js";
+import { parsePaddingId } from "./padding-id.js";
 
 /** BERT: bidirectional encoder, token types, learned positions, post-norm. Devlin et al. 2019; parity with transformers' `Bert*`. */
 export interface BertConfig {
@@ -31,20 +32,22 @@ export interface BertConfig {
   readonly type_vocab_size: number;
   readonly layer_norm_eps: number;
   readonly initializer_range: number;
-  readonly pad_token_id: number;
+  /** Its vector is not trained; null: there is none. */
+  readonly pad_token_id: number | null;
   readonly tie_word_embeddings: boolean;
   /** Whether the model without a head pools. Not in transformers' files, where it is an argument. */
   readonly add_pooling_layer: boolean;
   readonly labels: Labels;
 }
 
-/** Reads the fields of BERT and of those that came from it. @param padding the padding id where the file has none */
+/** Reads the fields of BERT and of those that came from it. @param padding the padding id where the file says nothing of one */
 export function parseBert(c: ConfigReader, padding = 0): BertConfig {
   const size = { min: 1 };
   const rate = { min: 0, max: 0.999, default: 0.1 };
   const hidden_dropout_prob = c.number("hidden_dropout_prob", rate);
+  const vocab_size = c.int("vocab_size", size);
   const config: BertConfig = {
-    vocab_size: c.int("vocab_size", size),
+    vocab_size,
     hidden_size: c.int("hidden_size", size),
     num_hidden_layers: c.int("num_hidden_layers", size),
     num_attention_heads: c.int("num_attention_heads", size),
@@ -57,15 +60,12 @@ export function parseBert(c: ConfigReader, padding = 0): BertConfig {
     type_vocab_size: c.int("type_vocab_size", { min: 1, default: 2 }),
     layer_norm_eps: c.number("layer_norm_eps", { above: 0, default: 1e-12 }),
     initializer_range: c.number("initializer_range", { min: 0, default: 0.02 }),
-    pad_token_id: c.int("pad_token_id", { min: 0, default: padding }),
+    pad_token_id: parsePaddingId(c, vocab_size, padding),
     tie_word_embeddings: c.bool("tie_word_embeddings", { default: true }),
     add_pooling_layer: c.bool("add_pooling_layer", { default: true }),
     labels: parseLabels(c),
   };
-  if (config.hidden_size % config.num_attention_heads !== 0)
-    c.problem(
-      `hidden_size ${config.hidden_size} does not divide into num_attention_heads ${config.num_attention_heads}`,
-    );
+  c.divides(config, "hidden_size", "num_attention_heads");
   c.expect("is_decoder", false);
   c.expect("position_embedding_type", "absolute");
   c.expect("add_cross_attention", false);
@@ -210,11 +210,11 @@ export const bertForSequenceClassification = (c: BertConfig) =>
   );
 
 /** Heads on the single tokens, of this family and of those that came from it. @param base what the encoder is called on disk */
-export const tokenHeads = (base: string, body: (c: BertConfig) => ReturnType<typeof bertModel>) =>
+export const tokenHeads = <C extends BertConfig>(base: string, body: (c: C) => ReturnType<typeof bertModel>) =>
   ({
     classification: {
       task: "token-classification",
-      build: (c: BertConfig) =>
+      build: (c: C) =>
         tokenClassification(base, body(c), {
           d: c.hidden_size,
           n: c.labels.names.length,
@@ -224,12 +224,11 @@ export const tokenHeads = (base: string, body: (c: BertConfig) => ReturnType<typ
     },
     answering: {
       task: "question-answering",
-      build: (c: BertConfig) =>
-        questionAnswering(base, body(c), { d: c.hidden_size, dropout: 0, std: c.initializer_range }),
+      build: (c: C) => questionAnswering(base, body(c), { d: c.hidden_size, dropout: 0, std: c.initializer_range }),
     },
   }) as const;
 
-const onTokens = tokenHeads("bert", (c) => bertModel(c, { pooler: false }));
+const onTokens = tokenHeads("bert", (c: BertConfig) => bertModel(c, { pooler: false }));
 
 /** The config.json of a fresh model. */
 export const freshBert = ({ vocabSize, contextLength, layers, heads, d, dropout, padding = 0 }: ModelSizes) => ({
@@ -276,7 +275,7 @@ export const bert = defineModel<BertConfig>({
   facts: (c) => ({
     vocabSize: c.vocab_size,
     contextLength: c.max_position_embeddings,
-    padding: c.pad_token_id,
+    padding: c.pad_token_id ?? undefined,
     labels: c.labels,
   }),
   fresh: freshBert,

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { compareCachedDecoding } from "../../test/support/cached-decoding.js";
+import { cachedAgainstWhole } from "../../test/support/decode.js";
+import { tinyModel } from "../../test/support/tiny-model.js";
 import { parametersOf } from "../core/module.js";
 import { describeModel } from "../pretrained/load-model.js";
 
@@ -14,7 +15,10 @@ test.each([
   { n_head: 12, hidden_size: 36 }, // heads of 3
   { n_head: 5, hidden_size: 45, apply_residual_connection_post_layernorm: true }, // heads of 9
 ])("cached decoding of %j is the whole text's", async (over) => {
-  const { difference, positions } = await compareCachedDecoding({ ...config, ...over }, rows, [3, 1]); // past the first 64 slots
+  const { difference, positions } = await cachedAgainstWhole(tinyModel({ ...config, ...over }), {
+    texts: rows,
+    prompts: [3, 1],
+  }); // past the first 64 slots
   expect(positions).toBe(78 + 7);
   expect(difference).toBeLessThan(1e-5);
 });

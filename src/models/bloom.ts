@@ -52,8 +52,7 @@ function parse(c: ConfigReader): BloomConfig {
     hidden_dropout: c.number("hidden_dropout", rate),
     attention_dropout: c.number("attention_dropout", rate),
   };
-  if (config.hidden_size % config.n_head !== 0)
-    c.problem(`hidden_size ${config.hidden_size} does not divide into n_head ${config.n_head}`);
+  c.divides(config, "hidden_size", "n_head");
   const slices = c.int("pretraining_tp", { min: 1, default: 1 });
   if (c.bool("slow_but_exact", { default: false }) && slices > 1)
     c.problem(`slow_but_exact with pretraining_tp ${slices} is not supported: it leaves biases out`, "unsupported");

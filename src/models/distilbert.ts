@@ -15,6 +15,7 @@ import { add } from "../ops/elementwise.js";
 import { questionAnswering, tokenClassification } from "./encoder-heads.js";
 import { type Labels, parseLabels } from "./labels.js";
 import { defineModel } from "./model.js";
+import { parsePaddingId } from "./padding-id.js";
 
 /** DistilBERT: BERT with half its layers, without token types and pooler. Sanh et al. 2019; parity with transformers' `DistilBert*`. */
 export interface DistilBertConfig {
@@ -30,7 +31,8 @@ export interface DistilBertConfig {
   readonly qa_dropout: number;
   readonly seq_classif_dropout: number;
   readonly initializer_range: number;
-  readonly pad_token_id: number;
+  /** Its vector is not trained; null: there is none. */
+  readonly pad_token_id: number | null;
   readonly tie_word_embeddings: boolean;
   readonly labels: Labels;
 }
@@ -41,8 +43,9 @@ const EPS = 1e-12;
 function parse(c: ConfigReader): DistilBertConfig {
   const size = { min: 1 };
   const rate = { min: 0, max: 0.999, default: 0.1 };
+  const vocab_size = c.int("vocab_size", size);
   const config: DistilBertConfig = {
-    vocab_size: c.int("vocab_size", size),
+    vocab_size,
     dim: c.int("dim", size),
     n_layers: c.int("n_layers", size),
     n_heads: c.int("n_heads", size),
@@ -54,11 +57,11 @@ function parse(c: ConfigReader): DistilBertConfig {
     qa_dropout: c.number("qa_dropout", rate),
     seq_classif_dropout: c.number("seq_classif_dropout", { ...rate, default: 0.2 }),
     initializer_range: c.number("initializer_range", { min: 0, default: 0.02 }),
-    pad_token_id: c.int("pad_token_id", { min: 0, default: 0 }),
+    pad_token_id: parsePaddingId(c, vocab_size, 0),
     tie_word_embeddings: c.bool("tie_word_embeddings", { default: true }),
     labels: parseLabels(c),
   };
-  if (config.dim % config.n_heads !== 0) c.problem(`dim ${config.dim} does not divide into n_heads ${config.n_heads}`);
+  c.divides(config, "dim", "n_heads");
   // How the positions began, which a checkpoint holds; and a switch of the scripts that distilled it.
   c.ignore("sinusoidal_pos_embds", "tie_weights_");
   return config;
@@ -168,7 +171,7 @@ export const distilbert = defineModel<DistilBertConfig>({
   facts: (c) => ({
     vocabSize: c.vocab_size,
     contextLength: c.max_position_embeddings,
-    padding: c.pad_token_id,
+    padding: c.pad_token_id ?? undefined,
     labels: c.labels,
   }),
   fresh: ({ vocabSize, contextLength, layers, heads, d, dropout, padding = 0 }) => ({

@@ -136,7 +136,7 @@ describe("configurations that are refused", () => {
     ],
     ["bert", { is_decoder: true }, "is_decoder true is not supported (only false)"],
     ["bert", { num_attention_heads: 5 }, "hidden_size 12 does not divide into num_attention_heads 5"],
-    ["bert", { hidden_act: "laplace" }, "hidden_act must be one of gelu, "],
+    ["bert", { hidden_act: "prelu" }, "hidden_act must be one of gelu, "],
     ["bert", { architectures: ["BertForMultipleChoice"] }, "architecture BertForMultipleChoice is not supported"],
     ["roberta", { pad_token_id: 13 }, "max_position_embeddings leaves no position behind pad_token_id (14 vs 13)"],
     ["distilbert", { n_heads: 5 }, "dim 12 does not divide into n_heads 5"],

@@ -37,8 +37,7 @@ function parse(c: ConfigReader): Glm2022Config {
     n_head: c.int("n_head", size),
     dropout: c.number("dropout", { min: 0, max: 0.999, default: 0.1 }),
   };
-  if (config.n_embd % config.n_head !== 0)
-    c.problem(`n_embd ${config.n_embd} does not divide into n_head ${config.n_head}`);
+  c.divides(config, "n_embd", "n_head");
   return config;
 }
 

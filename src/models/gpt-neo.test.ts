@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { compareCachedDecoding } from "../../test/support/cached-decoding.js";
+import { cachedAgainstWhole } from "../../test/support/decode.js";
+import { tinyModel } from "../../test/support/tiny-model.js";
 import { hostTensor } from "../core/host-tensor.js";
 import { initialize } from "../core/initialize.js";
 import { parametersOf } from "../core/module.js";
@@ -34,7 +35,10 @@ const rows = [
 test.each([{}, { num_heads: 3, window_size: 1 }, { num_heads: 1, activation_function: "relu", intermediate_size: 7 }])(
   "cached decoding of %j is the whole text's",
   async (over) => {
-    const { difference, positions } = await compareCachedDecoding({ ...config, ...over }, rows, [9, 1]);
+    const { difference, positions } = await cachedAgainstWhole(tinyModel({ ...config, ...over }), {
+      texts: rows,
+      prompts: [9, 1],
+    });
     expect(positions).toBe(7 + 7);
     expect(difference).toBeLessThan(1e-5);
   },

@@ -95,8 +95,7 @@ function parse(c: ConfigReader): GptNeoConfig {
     attention_dropout: c.number("attention_dropout", rate),
     resid_dropout: c.number("resid_dropout", rate),
   };
-  if (config.hidden_size % config.num_heads !== 0)
-    c.problem(`hidden_size ${config.hidden_size} does not divide into num_heads ${config.num_heads}`);
+  c.divides(config, "hidden_size", "num_heads");
   // Of other classes, and of how the first models were trained.
   c.ignore(
     "classifier_dropout",

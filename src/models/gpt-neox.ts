@@ -37,14 +37,13 @@ export interface GptNeoXConfig {
 function parse(c: ConfigReader): GptNeoXConfig {
   const size = { min: 1 };
   const rate = { min: 0, max: 0.999, default: 0 };
-  const [d, heads] = [c.int("hidden_size", size), c.int("num_attention_heads", size)];
-  if (d % heads !== 0) c.problem(`hidden_size ${d} does not divide into num_attention_heads ${heads}`);
+  const sizes = { hidden_size: c.int("hidden_size", size), num_attention_heads: c.int("num_attention_heads", size) };
+  c.divides(sizes, "hidden_size", "num_attention_heads");
   c.ignore("classifier_dropout"); // of other classes
   return {
     vocab_size: c.int("vocab_size", size),
-    hidden_size: d,
+    ...sizes,
     num_hidden_layers: c.int("num_hidden_layers", size),
-    num_attention_heads: heads,
     intermediate_size: c.int("intermediate_size", size),
     hidden_act: c.oneOf("hidden_act", activationNames, { default: "gelu" }),
     layer_norm_eps: c.number("layer_norm_eps", { above: 0, default: 1e-5 }),
@@ -55,7 +54,7 @@ function parse(c: ConfigReader): GptNeoXConfig {
     use_parallel_residual: c.bool("use_parallel_residual", { default: true }),
     tie_word_embeddings: c.bool("tie_word_embeddings", { default: false }),
     rope_parameters: parseRopeParameters(c, {
-      headSize: Math.trunc(d / heads),
+      headSize: Math.trunc(sizes.hidden_size / sizes.num_attention_heads),
       positions: c.int("max_position_embeddings", { min: 1, default: 2048 }),
       base: "rotary_emb_base",
       part: ["rotary_pct", 0.25],

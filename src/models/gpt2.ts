@@ -58,8 +58,7 @@ function parse(c: ConfigReader): Gpt2Config {
     pad_token_id: c.int("pad_token_id", { min: 0, default: null }),
     labels: parseLabels(c),
   };
-  if (config.n_embd % config.n_head !== 0)
-    c.problem(`n_embd ${config.n_embd} does not divide into n_head ${config.n_head}`);
+  c.divides(config, "n_embd", "n_head");
   c.expect("add_cross_attention", false);
   // The order of scaling and the summary head of other classes change no number of this one.
   c.ignore(

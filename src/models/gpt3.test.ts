@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { compareCachedDecoding } from "../../test/support/cached-decoding.js";
+import { cachedAgainstWhole } from "../../test/support/decode.js";
+import { tinyModel } from "../../test/support/tiny-model.js";
 import { parametersOf } from "../core/module.js";
 import { describeModel } from "../pretrained/load-model.js";
 import { type Gpt3Config, gpt3LmHeadModel, gpt3Sizes } from "./gpt3.js";
@@ -43,7 +44,10 @@ test("heads that do not multiply out to the size, with a band, decode from the c
     [3, 1, 4, 1, 5, 9, 2, 6, 5, 3],
     [2, 7, 1],
   ];
-  const { difference, positions } = await compareCachedDecoding({ ...config, attention_window: 3 }, rows, [6, 1]);
+  const { difference, positions } = await cachedAgainstWhole(tinyModel({ ...config, attention_window: 3 }), {
+    texts: rows,
+    prompts: [6, 1],
+  });
   expect(positions).toBe(5 + 3);
   expect(difference).toBeLessThan(1e-5);
 });

@@ -106,8 +106,7 @@ export const gpt3 = defineModel<Gpt3Config>({
       attention_window: c.int("attention_window", { min: 1, default: 256 }),
       dropout: c.number("dropout", { min: 0, max: 0.999, default: 0 }),
     };
-    if (config.d_head === null && config.n_embd % config.n_head !== 0)
-      c.problem(`n_embd ${config.n_embd} does not divide into n_head ${config.n_head}`);
+    if (config.d_head === null) c.divides(config, "n_embd", "n_head");
     return config;
   },
   architectures: { Gpt3LMHeadModel: { task: "causal-lm", build: gpt3LmHeadModel } },

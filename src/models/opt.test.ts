@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { compareCachedDecoding } from "../../test/support/cached-decoding.js";
+import { cachedAgainstWhole } from "../../test/support/decode.js";
 import { tinyModel } from "../../test/support/tiny-model.js";
 import { type HostTensor, hostTensor } from "../core/host-tensor.js";
 import { parametersOf, parameterTree } from "../core/module.js";
@@ -32,7 +32,10 @@ const rows = [
 test.each([{}, post, { num_attention_heads: 3, layer_norm_elementwise_affine: false, enable_bias: false }])(
   "cached decoding of %j is the whole text's",
   async (over) => {
-    const { difference, positions } = await compareCachedDecoding({ ...config, ...over }, rows, [3, 1]);
+    const { difference, positions } = await cachedAgainstWhole(tinyModel({ ...config, ...over }), {
+      texts: rows,
+      prompts: [3, 1],
+    });
     expect(positions).toBe(8 + 7);
     expect(difference).toBeLessThan(1e-5);
   },

@@ -72,10 +72,7 @@ function parse(c: ConfigReader): OptConfig {
     attention_dropout: c.number("attention_dropout", rate(0)),
     layerdrop: c.number("layerdrop", rate(0)),
   };
-  if (config.hidden_size % config.num_attention_heads !== 0)
-    c.problem(
-      `hidden_size ${config.hidden_size} does not divide into num_attention_heads ${config.num_attention_heads}`,
-    );
+  c.divides(config, "hidden_size", "num_attention_heads");
   c.ignore("activation_dropout"); // the original reads it nowhere
   return config;
 }

@@ -61,6 +61,7 @@ describe("padding inside the text", () => {
     [masked("roberta", "Roberta", untied), "roberta.embeddings.word_embeddings.weight"],
     [masked("distilbert", "DistilBert", untied), "distilbert.embeddings.word_embeddings.weight"],
     [of("ulmfit", { tie_weights: false, pad_token_id: 0 }), "0.encoder.weight"],
+    [of("bart", { architectures: ["BartModel"], pad_token_id: 0 }), "shared.weight"],
   ])("moves no vector of its own: %j", async (config, table) => {
     expect(await unfeltRows(config, table)).toEqual([0]);
   });
@@ -77,6 +78,12 @@ describe("padding inside the text", () => {
     [of("bloom", { pad_token_id: 0, ...untied }), "transformer.word_embeddings.weight"],
     [of("llama", untied), llama],
     [of("glm", { ...untied, pad_token_id: null }), llama],
+    [masked("bert", "Bert", { ...untied, pad_token_id: null }), bert],
+    [
+      masked("distilbert", "DistilBert", { ...untied, pad_token_id: null }),
+      "distilbert.embeddings.word_embeddings.weight",
+    ],
+    [of("bart", { architectures: ["BartModel"], pad_token_id: null }), "shared.weight"],
     [of("llama", { pad_token_id: 0 }), llama], // the head is the same table
     [masked("bert", "Bert"), bert],
   ])("is a token as others to %j", async (config, table) => {
@@ -92,4 +99,14 @@ test.each([9, -10])("padding %i, which no row of the table is, is refused", (pad
   expect(() => describeModel(of("llama", { pad_token_id: pad }), "config.json")).toThrow(
     `config.json: pad_token_id ${pad} is no token of vocab_size 9`,
   );
+});
+
+test("RoBERTa, whose positions count from behind the padding, has to have one", () => {
+  const config = { ...masked("roberta", "Roberta"), pad_token_id: null };
+  expect(() => describeModel(config, "config.json")).toThrow("config.json: pad_token_id must be a token");
+});
+
+test("without padding, a fresh Marian's target begins with the id that its class has for it", () => {
+  const config = { ...of("marian"), vocab_size: 58101, pad_token_id: null };
+  expect(describeModel(config, "config.json").facts).toMatchObject({ padding: undefined, decoderStart: 58100 });
 });

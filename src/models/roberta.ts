@@ -10,11 +10,16 @@ import { add, cast, equal, not } from "../ops/elementwise.js";
 import { type BertConfig, bertModel, bertNames, freshBert, parseBert, tokenHeads } from "./bert.js";
 import { defineModel } from "./model.js";
 
+/** Positions count from behind the padding, so that there is always one. */
+interface RobertaConfig extends BertConfig {
+  readonly pad_token_id: number;
+}
+
 /**
  * RoBERTa: BERT without a second segment, whose positions count from behind the padding id. Liu et al. 2019. XLM-RoBERTa is the same
  * (Conneau et al. 2020). Parity with transformers' `Roberta*` and `XLMRoberta*`.
  */
-const robertaModel = (c: BertConfig, options: { readonly pooler?: boolean } = {}) =>
+const robertaModel = (c: RobertaConfig, options: { readonly pooler?: boolean } = {}) =>
   bertModel(c, {
     ...options,
     positions: {
@@ -24,7 +29,7 @@ const robertaModel = (c: BertConfig, options: { readonly pooler?: boolean } = {}
   });
 
 /** With the masked language model's head: logits `[b, t, v]`. */
-export const robertaForMaskedLm = (c: BertConfig) =>
+export const robertaForMaskedLm = (c: RobertaConfig) =>
   module(
     {
       roberta: robertaModel(c, { pooler: false }),
@@ -44,7 +49,7 @@ export const robertaForMaskedLm = (c: BertConfig) =>
   );
 
 /** A label, or several, or a number, for the whole text, of the first token's vector: logits `[b, n]`. */
-export const robertaForSequenceClassification = (c: BertConfig) =>
+export const robertaForSequenceClassification = (c: RobertaConfig) =>
   module(
     {
       roberta: robertaModel(c, { pooler: false }),
@@ -57,19 +62,22 @@ export const robertaForSequenceClassification = (c: BertConfig) =>
     },
   );
 
-const onTokens = tokenHeads("roberta", (c) => robertaModel(c, { pooler: false }));
+const onTokens = tokenHeads("roberta", (c: RobertaConfig) => robertaModel(c, { pooler: false }));
 
 /** @param name what the classes' names begin with */
 const robertaFamily = (modelType: string, name: string) =>
-  defineModel<BertConfig>({
+  defineModel<RobertaConfig>({
     modelType,
     parse(c) {
       const config = parseBert(c, 1);
-      if (config.max_position_embeddings < config.pad_token_id + 2)
+      const pad_token_id = c.int("pad_token_id", { min: 0, default: 1 });
+      if (c.raw("pad_token_id") === null)
+        c.problem("pad_token_id must be a token, since positions count from behind it, got null");
+      if (config.max_position_embeddings < pad_token_id + 2)
         c.problem(
-          `max_position_embeddings leaves no position behind pad_token_id (${config.max_position_embeddings} vs ${config.pad_token_id})`,
+          `max_position_embeddings leaves no position behind pad_token_id (${config.max_position_embeddings} vs ${pad_token_id})`,
         );
-      return config;
+      return { ...config, pad_token_id };
     },
     architectures: {
       [`${name}ForMaskedLM`]: { task: "masked-lm", build: robertaForMaskedLm },

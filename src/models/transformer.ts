@@ -63,7 +63,7 @@ function parse(c: ConfigReader): TransformerConfig {
     pad_token_id,
     decoder_start_token_id: c.int("decoder_start_token_id", { min: 0, default: bos ?? pad_token_id ?? 0 }),
   };
-  if (d_model % config.nhead !== 0) c.problem(`d_model ${d_model} does not divide into nhead ${config.nhead}`);
+  c.divides(config, "d_model", "nhead");
   if (d_model % 2 !== 0) c.problem(`d_model must be even for sines and cosines, got ${d_model}`);
   c.expect("is_encoder_decoder", true);
   c.expect("tie_word_embeddings", true);

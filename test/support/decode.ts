@@ -1,5 +1,4 @@
 import { hostTensor } from "../../src/core/host-tensor.js";
-import { initialize } from "../../src/core/initialize.js";
 import { parametersOf, parameterTree } from "../../src/core/module.js";
 import { randomStream } from "../../src/core/random-stream.js";
 import { input, type Tensor } from "../../src/core/tensor.js";
@@ -8,64 +7,8 @@ import { type Completion, generate } from "../../src/generate/generate.js";
 import type { GenerationOptions } from "../../src/generate/generation-options.js";
 import type { EncoderDecoderHalves } from "../../src/models/model.js";
 import { type Context, sequenceContext } from "../../src/nn/context.js";
-import { describeModel } from "../../src/pretrained/load-model.js";
 import { compileGraph } from "../../src/runtime/compile.js";
 import { nativeRuntime } from "../../src/runtime/native.js";
-
-/**
- * A model with random weights over rows of tokens of one length, in two ways.
- *
- * @param prompts how many tokens of each row are given at once; the others follow one by one, in all rows together
- * @returns for each row and position the logits, of the whole rows at once and of cached decoding (undefined within the prompt)
- */
-export async function decodeBothWays(
-  config: Readonly<Record<string, unknown>>,
-  rows: readonly (readonly number[])[],
-  prompts: readonly number[],
-): Promise<{ whole: number[][][]; cached: (number[] | undefined)[][] }> {
-  const model = describeModel(config, "config.json");
-  const weights = initialize(model.module, 1);
-  const { vocabSize } = model.facts;
-  const length = rows[0]!.length;
-
-  const ids = input("ids", [rows.length, length], "int64");
-  const parameters = [...weights].map(([path, { shape }]) => input(path, shape));
-  const tree = parameterTree(model.module, (path) => parameters.find((p) => p.name === path));
-  const logits = model.module(tree, ids, sequenceContext({ batch: rows.length, length }));
-  using session = await compileGraph(
-    nativeRuntime(),
-    { inputs: [ids, ...parameters], outputs: [logits] },
-    { outputNames: ["logits"] },
-  );
-  const results = await session.run({
-    ids: hostTensor(rows.flat(), [rows.length, length], "int64"),
-    ...Object.fromEntries(weights),
-  });
-  const flat = Array.from(results.logits!.data as Float32Array);
-  const whole = rows.map((row, r) =>
-    row.map((_, i) => flat.slice((r * length + i) * vocabSize, (r * length + i + 1) * vocabSize)),
-  );
-
-  using compiled = await compileModel({ ...model, weights, generation: {} });
-  using decoder = compiled.decoder({ batch: rows.length });
-  const cached: (number[] | undefined)[][] = rows.map((row) => row.map(() => undefined));
-  for (const [r, count] of prompts.entries())
-    cached[r]![count - 1] = [...(await decoder.append(r, rows[r]!.slice(0, count)))];
-  while (rows.some((_, r) => decoder.length(r) < length)) {
-    const next = rows.map((row, r) => row[decoder.length(r)]);
-    const step = await decoder.step(next);
-    for (const [r, id] of next.entries()) if (id !== undefined) cached[r]![decoder.length(r) - 1] = [...step[r]!];
-  }
-  return { whole, cached };
-}
-
-/** The largest difference between the two ways, over all positions that both have. */
-export function largestDifference({ whole, cached }: Awaited<ReturnType<typeof decodeBothWays>>): number {
-  const differences = cached.flatMap((row, r) =>
-    row.flatMap((logits, i) => logits?.map((x, v) => Math.abs(x - whole[r]![i]![v]!)) ?? []),
-  );
-  return Math.max(0, ...differences);
-}
 
 /** A model over whole texts, without a cache. */
 export interface WholeModel extends Disposable {
@@ -113,40 +56,60 @@ export function mixedPrompts({ facts, task }: GenerationModel): number[][] {
   );
 }
 
+/** Texts that are decoded from a cache; an encoder-decoder's are targets. */
+export interface CachedTexts {
+  readonly texts: readonly (readonly number[])[];
+  /** How many tokens of each text are given at once; the others follow one by one, in all texts that have some left. */
+  readonly prompts: readonly number[];
+  /** What an encoder-decoder reads first, for each text. */
+  readonly sources?: readonly (readonly number[])[];
+}
+
 /**
- * Eight texts of mixed lengths are continued together from the cache, and each is computed whole at every step.
+ * Eight random texts of mixed lengths.
  *
- * @param steps tokens that each text gets after its prompt, or after the token that its target starts with
+ * @param steps tokens that each has after its prompt, or after the token that its target starts with, as far as the model takes them
+ */
+export function randomTexts(model: GenerationModel, steps = 6): CachedTexts {
+  const { facts, task } = model;
+  const random = randomStream(8, "texts");
+  const given = mixedPrompts(model);
+  const starts = task === "seq2seq-lm" ? given.map(() => [facts.decoderStart ?? 0]) : given;
+  const texts = starts.map((start) => {
+    const more = Math.min(steps, (facts.contextLength ?? Number.POSITIVE_INFINITY) - start.length);
+    return [...start, ...Array.from({ length: more }, () => random.below(facts.vocabSize))];
+  });
+  return { texts, prompts: starts.map(({ length }) => length), ...(starts === given ? {} : { sources: given }) };
+}
+
+/**
+ * Texts are decoded together from a cache, and each is computed whole.
+ *
  * @returns the largest difference of two logits, relative to the largest logit, and how many positions were compared
  */
 export async function cachedAgainstWhole(
   model: GenerationModel,
-  steps = 6,
+  { texts, prompts, sources }: CachedTexts = randomTexts(model),
 ): Promise<{ difference: number; positions: number }> {
-  using whole = await wholeModel(model);
+  using computed = await wholeModel(model);
+  const whole = await Promise.all(texts.map((text, row) => computed.logits(text, sources?.[row])));
   using compiled = await compileModel(model);
-  const prompts = mixedPrompts(model);
-  const random = randomStream(8, "texts");
-  const targets = model.task === "seq2seq-lm";
-  const texts = prompts.map((prompt) => (targets ? [model.facts.decoderStart ?? 0] : [...prompt]));
-  using decoder = compiled.decoder({ batch: prompts.length, capacity: 1 });
+  using decoder = compiled.decoder({ batch: texts.length, capacity: 1 });
   let [difference, positions] = [0, 0];
-  const check = async (row: number, logits: Float32Array) => {
-    const text = texts[row]!.slice(0, decoder.length(row));
-    const expected = (await whole.logits(text, targets ? prompts[row] : undefined)).at(-1)!;
+  const check = (row: number, logits: Float32Array) => {
+    const expected = whole[row]![decoder.length(row) - 1]!;
     const largest = Math.max(...expected.map(Math.abs));
     difference = Math.max(difference, ...expected.map((x, v) => Math.abs(x - logits[v]!) / largest));
     positions++;
   };
-  for (const [row, prompt] of prompts.entries()) {
-    if (targets) await decoder.read(row, prompt);
-    await check(row, await decoder.append(row, texts[row]!));
+  for (const [row, count] of prompts.entries()) {
+    if (sources) await decoder.read(row, sources[row]!);
+    check(row, await decoder.append(row, texts[row]!.slice(0, count)));
   }
-  for (let step = 0; step < steps; step++) {
-    const fits = texts.map(({ length }) => length < (model.facts.contextLength ?? Number.POSITIVE_INFINITY));
-    for (const [row, text] of texts.entries()) if (fits[row]) text.push(random.below(model.facts.vocabSize));
-    const logits = await decoder.step(texts.map((text, row) => (fits[row] ? text.at(-1) : undefined)));
-    for (const row of texts.keys()) if (fits[row]) await check(row, logits[row]!);
+  while (texts.some((text, row) => decoder.length(row) < text.length)) {
+    const next = texts.map((text, row) => text[decoder.length(row)]);
+    const logits = await decoder.step(next);
+    for (const [row, id] of next.entries()) if (id !== undefined) check(row, logits[row]!);
   }
   return { difference, positions };
 }

@@ -1,7 +1,7 @@
 import { hostTensor } from "../../src/core/host-tensor.js";
 import { parametersOf, parameterTree } from "../../src/core/module.js";
 import { input } from "../../src/core/tensor.js";
-import { compileModel, type GenerationModel } from "../../src/generate/compile-model.js";
+import type { GenerationModel } from "../../src/generate/compile-model.js";
 import type { EncoderDecoderHalves } from "../../src/models/model.js";
 import { sequenceContext } from "../../src/nn/context.js";
 import { compileGraph } from "../../src/runtime/compile.js";
@@ -48,33 +48,9 @@ export async function wholeTargets(
   );
 }
 
-/** The same by cached decoding: `prompts` tokens of each target at once, the others one by one. Undefined within the prompt. */
-export async function cachedTargets(
-  model: GenerationModel,
-  sources: Rows,
-  targets: Rows,
-  prompts: readonly number[],
-): Promise<(number[] | undefined)[][]> {
-  using compiled = await compileModel(model);
-  using decoder = compiled.decoder({ batch: sources.length, capacity: 2 });
-  const logits: (number[] | undefined)[][] = targets.map((row) => row.map(() => undefined));
-  for (const [r, source] of sources.entries()) {
-    await decoder.read(r, source);
-    logits[r]![prompts[r]! - 1] = [...(await decoder.append(r, targets[r]!.slice(0, prompts[r])))];
-  }
-  while (targets.some((row, r) => decoder.length(r) < row.length)) {
-    const next = targets.map((row, r) => row[decoder.length(r)]);
-    const step = await decoder.step(next);
-    for (const [r, id] of next.entries()) if (id !== undefined) logits[r]![decoder.length(r) - 1] = [...step[r]!];
-  }
-  return logits;
-}
-
-/** The largest difference of two logits that both have, relative to the largest logit; infinite where they have none in common. */
-export function largestDifference(whole: number[][][], other: (number[] | undefined)[][]): number {
+/** The largest difference of two logits, relative to the largest logit. */
+export function largestDifference(whole: number[][][], other: number[][][]): number {
   const largest = Math.max(...whole.flat(2).map(Math.abs));
-  const differences = other.flatMap((row, r) =>
-    row.flatMap((logits, i) => logits?.map((x, v) => Math.abs(x - whole[r]![i]![v]!) / largest) ?? []),
-  );
-  return differences.length === 0 ? Number.POSITIVE_INFINITY : Math.max(...differences);
+  const flat = other.flat(2);
+  return Math.max(...whole.flat(2).map((x, i) => Math.abs(x - flat[i]!) / largest));
 }

@@ -1,13 +1,9 @@
 import { hostTensor } from "../../src/core/host-tensor.js";
-import { parametersOf, parameterTree } from "../../src/core/module.js";
+import { parametersOf } from "../../src/core/module.js";
 import { randomStream } from "../../src/core/random-stream.js";
-import { input } from "../../src/core/tensor.js";
 import type { GenerationModel } from "../../src/generate/compile-model.js";
 import type { GenerationConfig } from "../../src/hub/generation-config.js";
-import { sequenceContext } from "../../src/nn/context.js";
 import { describeModel } from "../../src/pretrained/load-model.js";
-import { compileGraph } from "../../src/runtime/compile.js";
-import { nativeRuntime } from "../../src/runtime/native.js";
 
 /** Small configurations of every kind of state: keys and values (heads of 6 and 8), bands, recurrent states, last tokens. */
 export const tinyConfigs = {
@@ -60,31 +56,4 @@ export function tinyModel(
     }),
   );
   return { ...model, weights, generation };
-}
-
-/** The model over a whole text, without a cache: logits `[t][v]`. */
-export async function wholeText(
-  model: GenerationModel,
-): Promise<{ logits(ids: readonly number[]): Promise<number[][]> } & Disposable> {
-  const ids = input("ids", [1, "t"], "int64");
-  const parameters = [...parametersOf(model.module)].map(([path, { shape }]) => input(path, shape));
-  const tree = parameterTree(model.module, (path) => parameters.find((p) => p.name === path));
-  const output = model.module(tree, ids, sequenceContext({ batch: 1, length: "t" }));
-  const session = await compileGraph(
-    nativeRuntime(),
-    { inputs: [ids, ...parameters], outputs: [output] },
-    { outputNames: ["logits"] },
-  );
-  return {
-    async logits(text) {
-      const { logits } = await session.run({
-        ids: hostTensor(text, [1, text.length], "int64"),
-        ...Object.fromEntries(model.weights),
-      });
-      const [, t, v] = logits!.shape as [number, number, number];
-      const all = Array.from(logits!.data as Float32Array);
-      return Array.from({ length: t }, (_, i) => all.slice(i * v, (i + 1) * v));
-    },
-    [Symbol.dispose]: () => session.dispose(),
-  };
 }
