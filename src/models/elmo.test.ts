@@ -93,10 +93,17 @@ describe("PyTorch's numbers, of sentences with and without padding", () => {
   });
 });
 
-/** A model with random weights on rows of tokens or characters. */
-async function run(architecture: string, ids: HostTensor, mask?: HostTensor, over: object = {}) {
+/** A model with random weights, but for those that are given, on rows of tokens or characters. */
+async function run(
+  architecture: string,
+  ids: HostTensor,
+  mask?: HostTensor,
+  over: object = {},
+  given: Readonly<Record<string, HostTensor>> = {},
+) {
   const model = describeModel({ ...config, ...over, architectures: [architecture] }, "config.json");
   const weights = initialize(model.module, 3);
+  for (const [path, weight] of Object.entries(given)) weights.set(path, weight);
   elmo.fillFromVocabulary!(model.config as never, weights, words);
   const inputs = { ...Object.fromEntries(weights), "in.ids": ids, ...(mask ? { "in.mask": mask } : {}) };
   return evaluate(nativeRuntime(), inputs as Record<string, HostTensor>, (x) => {
@@ -123,26 +130,28 @@ test("no direction sees what it is to predict", async () => {
   for (const i of [0, 1, 2]) expect(at(b.backward_logits!, 0, i)).not.toEqual(at(a.backward_logits!, 0, i));
 });
 
-test.each(["ElmoModel", "ElmoForSequenceClassification"])(
-  "padding on either side changes nothing: %s",
-  async (head) => {
-    const alone = Object.values(await run(head, tokens([[3, 1, 4]])))[0]!;
-    const [right, left] = [
-      await run(head, tokens([[3, 1, 4, 0, 0]]), tokens([[1, 1, 1, 0, 0]])),
-      await run(head, tokens([[0, 7, 3, 1, 4]]), tokens([[0, 0, 1, 1, 1]])),
-    ].map((y) => Object.values(y)[0]!);
-    const close = (a: readonly number[], b: readonly number[]) => {
-      expect(a).toHaveLength(b.length);
-      for (const [i, x] of a.entries()) expect(x).toBeCloseTo(b[i]!, 6);
-    };
-    if (head !== "ElmoModel") for (const y of [right, left]) close(numbersOf(y!), numbersOf(alone));
-    else
-      for (const i of [0, 1, 2]) {
-        close(at(right!, 0, i), at(alone, 0, i));
-        close(at(left!, 0, i + 2), at(alone, 0, i));
-      }
-  },
-);
+test.each([
+  ["ElmoModel", {}],
+  ["ElmoForSequenceClassification", {}],
+  ["ElmoForSequenceClassification", { word_vectors: "both", mix_layer_norm: true }],
+  ["ElmoForSequenceClassification", { word_vectors: "plain" }],
+])("padding on either side changes nothing: %s %j", async (head, over) => {
+  const alone = Object.values(await run(head, tokens([[3, 1, 4]]), undefined, over))[0]!;
+  const [right, left] = [
+    await run(head, tokens([[3, 1, 4, 0, 0]]), tokens([[1, 1, 1, 0, 0]]), over),
+    await run(head, tokens([[0, 7, 3, 1, 4]]), tokens([[0, 0, 1, 1, 1]]), over),
+  ].map((y) => Object.values(y)[0]!);
+  const close = (a: readonly number[], b: readonly number[]) => {
+    expect(a).toHaveLength(b.length);
+    for (const [i, x] of a.entries()) expect(x).toBeCloseTo(b[i]!, 6);
+  };
+  if (head !== "ElmoModel") for (const y of [right, left]) close(numbersOf(y!), numbersOf(alone));
+  else
+    for (const i of [0, 1, 2]) {
+      close(at(right!, 0, i), at(alone, 0, i));
+      close(at(left!, 0, i + 2), at(alone, 0, i));
+    }
+});
 
 test("a token is its characters, and words that no tokenizer knows have features, too", async () => {
   const known = (await run("ElmoModel", tokens([[3, 1]]))).last_hidden_state!;
@@ -159,6 +168,31 @@ test("a token is its characters, and words that no tokenizer knows have features
     "int64",
   );
   expect(numbersOf((await run("ElmoModel", unknown)).last_hidden_state!)).not.toEqual(numbersOf(known));
+});
+
+test("plain embeddings and ELMo's features side by side: each has its own part of the projection", async () => {
+  const ids = tokens([[3, 1, 4, 5]]);
+  const random = initialize(
+    describeModel({ ...config, word_vectors: "both", architectures: ["ElmoForSequenceClassification"] }, "").module,
+    3,
+  );
+  const rows = Array.from({ length: 2 }, (_, r) =>
+    numbersOf(random.get("classifier.weight")!).slice(32 * r, 32 * (r + 1)),
+  );
+  /** Mean and maximum of each kind: columns 0 … 7 and 16 … 23 are the plain ones'. */
+  const part = (first: number) =>
+    hostTensor(
+      rows.flatMap((row) => [...row.slice(first, first + 8), ...row.slice(first + 16, first + 24)]),
+      [2, 16],
+    );
+  const logits = async (word_vectors: string, given = {}) =>
+    numbersOf((await run("ElmoForSequenceClassification", ids, undefined, { word_vectors }, given)).logits!);
+  const both = await logits("both");
+  const plain = await logits("plain", { "classifier.weight": part(0) });
+  const elmoOnly = await logits("elmo", { "classifier.weight": part(8) });
+  for (const [i, x] of both.entries()) expect(x).toBeCloseTo(plain[i]! + elmoOnly[i]!, 6);
+  expect(plain.map(Math.abs).every((x) => x > 1e-4)).toBe(true);
+  expect(elmoOnly.map(Math.abs).every((x) => x > 1e-4)).toBe(true);
 });
 
 describe("learning", () => {
@@ -242,6 +276,14 @@ test("the parameters", () => {
   expect(names("ElmoForSequenceClassification").sort()).toEqual(
     [...biLm, ...mix, "char_ids 9×6", "classifier.weight 2×16", "classifier.bias 2"].sort(),
   );
+  expect(names("ElmoForSequenceClassification", { word_vectors: "plain" })).toEqual([
+    "embedding.weight 9×8",
+    "classifier.weight 2×16",
+    "classifier.bias 2",
+  ]);
+  expect(names("ElmoForSequenceClassification", { word_vectors: "both" }).sort()).toEqual(
+    [...biLm, ...mix, "char_ids 9×6", "embedding.weight 9×8", "classifier.weight 2×32", "classifier.bias 2"].sort(),
+  );
 });
 
 test("a fresh model's config.json describes it", () => {
@@ -267,6 +309,8 @@ describe("configurations that are refused", () => {
     ],
     [{ char_cnn: { ...config.char_cnn, filters: [[0, 2]] } }, "char_cnn.filters must be a list of pairs"],
     [{ char_cnn: { ...config.char_cnn, activation: "gelu" } }, "char_cnn.activation must be one of relu, tanh"],
+    [{ word_vectors: "glove" }, "word_vectors must be one of elmo, plain, both"],
+    [{ word_vectors: "plain", vocab_size: null }, "word_vectors plain needs a table of tokens, vocab_size is missing"],
     [{ bidirectional: false }, "bidirectional false is not supported (only true)"],
     [{ lstm: { ...config.lstm, dim: 0 } }, "lstm.dim must be a whole number ≥ 1, got 0"],
   ])("%j", (over, message) => {
@@ -277,5 +321,11 @@ describe("configurations that are refused", () => {
   });
   test("tokens for a model of characters", async () => {
     await expect(run("ElmoModel", tokens([[1]]), undefined, { vocab_size: null })).rejects.toThrow("(3 vs 2)");
+  });
+  test("characters for plain embeddings", async () => {
+    const ids = hostTensor(characters(["the"], 1).flat(), [1, 1, 6], "int64");
+    await expect(run("ElmoForSequenceClassification", ids, undefined, { word_vectors: "both" })).rejects.toThrow(
+      "elmo: plain embeddings are of tokens, [b, t], got 3 axes (2 vs 3)",
+    );
   });
 });

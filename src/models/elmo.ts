@@ -5,6 +5,7 @@ import type { Tensor } from "../core/tensor.js";
 import { observe } from "../core/trace.js";
 import { characterCnn } from "../nn/character-cnn.js";
 import type { Context } from "../nn/context.js";
+import { embedToken } from "../nn/embed-token.js";
 import { highway } from "../nn/highway.js";
 import { linear } from "../nn/linear.js";
 import { lstm } from "../nn/lstm.js";
@@ -47,7 +48,11 @@ export interface ElmoConfig {
   };
   /** On the input of each layer and before the language model's head. */
   readonly dropout: number;
-  /** Before a classifier's pooling, on the mixture, and before its projection. */
+  /** Each vector of each layer is normalized before the layers are mixed (section 3.2). */
+  readonly mix_layer_norm: boolean;
+  /** What a classifier sees: the mixture, plain embeddings of that size, learned with the labels, or both, `[x_k; ELMo_k]` (3.3). */
+  readonly word_vectors: "elmo" | "plain" | "both";
+  /** Before a classifier's pooling, on the words' vectors, and before its projection. */
   readonly classifier_dropout: number;
   readonly pad_token_id: number | null;
   readonly labels: Labels;
@@ -81,6 +86,8 @@ function parse(c: ConfigReader): ElmoConfig {
       use_skip_connections: rnn.bool("use_skip_connections", { default: false }),
     },
     dropout: c.number("dropout", { min: 0, max: 0.999, default: 0.1 }),
+    mix_layer_norm: c.bool("mix_layer_norm", { default: false }),
+    word_vectors: c.oneOf("word_vectors", ["elmo", "plain", "both"], { default: "elmo" }),
     classifier_dropout: c.number("classifier_dropout", { min: 0, max: 0.999, default: 0.5 }),
     pad_token_id: c.int("pad_token_id", { min: 0, default: null }),
     labels: parseLabels(c),
@@ -88,6 +95,8 @@ function parse(c: ConfigReader): ElmoConfig {
   const { max_characters_per_token: most } = config.char_cnn;
   for (const [width] of config.char_cnn.filters)
     if (width > most) c.problem(`a filter is wider than max_characters_per_token (${width} vs ${most})`);
+  if (config.word_vectors !== "elmo" && config.vocab_size === null)
+    c.problem(`word_vectors ${config.word_vectors} needs a table of tokens, vocab_size is missing`);
   c.expect("bidirectional", true);
   c.expect("share_embedding_softmax", false);
   // How the published weights were trained: with a sampled softmax, where the head here is a whole one.
@@ -187,16 +196,16 @@ const base = (c: ElmoConfig) => ({
 function charactersOf(ids: Tensor, table: Tensor | undefined): Tensor {
   if (ids.rank === 3) return ids;
   if (table) return cast(gather(table, ids), "int64");
-  throw new TesseraError(
-    "argument",
-    `elmo: without a vocab_size it is given characters, [b, t, c], got ${ids.rank} axes (3 vs ${ids.rank})`,
-  );
+  throw wrongAxes("without a vocab_size it is given characters, [b, t, c]", 3, ids);
 }
+
+const wrongAxes = (what: string, axes: number, { rank }: Tensor) =>
+  new TesseraError("argument", `elmo: ${what}, got ${rank} axes (${axes} vs ${rank})`);
 
 /** Features of words: the mixture of all layers, `last_hidden_state: [b, t, 2p]`. `ids: [b, t]` tokens or `[b, t, c]` characters. */
 export const elmoModel = (c: ElmoConfig) =>
   module(
-    { ...base(c), scalar_mix_0: scalarMix(c.lstm.n_layers + 1) },
+    { ...base(c), scalar_mix_0: scalarMix(c.lstm.n_layers + 1, { normalize: c.mix_layer_norm }) },
     ({ char_ids, _elmo_lstm, scalar_mix_0 }, ids: Tensor, ctx: Context) => {
       const { forward, backward } = _elmo_lstm(charactersOf(ids, char_ids), ctx);
       const layers = forward.map((x, i) => observe(`layers.${i}`, concat([x, backward[i]!])));
@@ -223,19 +232,25 @@ export const elmoForLanguageModeling = (c: ElmoConfig) => {
   );
 };
 
-/** A classifier of texts on the features: their mean and maximum, and a projection. `logits: [b, n]`. */
-export const elmoForSequenceClassification = (c: ElmoConfig) =>
-  module(
+/** A classifier of texts on words' vectors: their mean and maximum, and a projection. `logits: [b, n]`. */
+export const elmoForSequenceClassification = (c: ElmoConfig) => {
+  const d = 2 * c.lstm.projection_dim;
+  const [plain, mixed] = [c.word_vectors !== "elmo", c.word_vectors !== "plain"];
+  return module(
     {
-      $elmo: elmoModel(c),
-      classifier: linear(4 * c.lstm.projection_dim, c.labels.names.length),
+      embedding: plain ? embedToken(c.vocab_size!, d, { std: 0.1 }) : undefined,
+      $elmo: mixed ? elmoModel(c) : undefined,
+      classifier: linear(2 * d * (Number(plain) + Number(mixed)), c.labels.names.length),
     },
-    ({ $elmo, classifier }, ids: Tensor, ctx: Context) => {
-      const x = ctx.dropout($elmo(ids, ctx).last_hidden_state, c.classifier_dropout); // [b, t, 2p]
-      const pooled = concat([meanOverTime(x, ctx.attentionMask), maxOverTime(x, ctx.attentionMask)]); // [b, 4p]
+    ({ embedding, $elmo, classifier }, ids: Tensor, ctx: Context) => {
+      if (embedding && ids.rank !== 2) throw wrongAxes("plain embeddings are of tokens, [b, t]", 2, ids);
+      const vectors = [embedding?.(ids), $elmo?.(ids, ctx).last_hidden_state].flatMap((x) => x ?? []);
+      const x = ctx.dropout(concat(vectors), c.classifier_dropout); // [b, t, d], both kinds [b, t, 2d]
+      const pooled = concat([meanOverTime(x, ctx.attentionMask), maxOverTime(x, ctx.attentionMask)]);
       return { logits: classifier(ctx.dropout(pooled, c.classifier_dropout)) };
     },
   );
+};
 
 export const elmo = defineModel<ElmoConfig>({
   modelType: "elmo",

@@ -5,6 +5,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import type { HostTensor } from "../core/host-tensor.js";
 import { initialize } from "../core/initialize.js";
 import { bert } from "../models/bert.js";
+import { elmo } from "../models/elmo.js";
 import { describeModel, readModel } from "./load-model.js";
 import { saveModel } from "./save-model.js";
 
@@ -33,10 +34,10 @@ function folder(
 const paths = (weights: ReadonlyMap<string, unknown>) => [...weights.keys()];
 const shared = (weights: ReadonlyMap<string, unknown>) => paths(weights).filter((path) => path.startsWith("bert."));
 
-describe("another head", () => {
-  const mlm = folder("BertForMaskedLM");
-  const original = readModel(mlm);
+const mlm = folder("BertForMaskedLM");
+const original = readModel(mlm);
 
+describe("another head", () => {
   test("is refused where the checkpoint lacks it", () => {
     expect(() => readModel(mlm, { task: "sequence-classification" })).toThrow(
       `${mlm}: 4 problems: bert.pooler.dense.weight is missing; bert.pooler.dense.bias is missing; classifier.weight is missing; classifier.bias is missing. A head that a checkpoint lacks starts fresh when initialize is given`,
@@ -105,6 +106,97 @@ describe("another head", () => {
     expect(() => readModel(mlm, { task: "seq2seq-lm" })).toThrow("bert: it has no head for seq2seq-lm (masked-lm, ");
     expect(() => readModel(mlm, { architecture: "BertForMultipleChoice" })).toThrow(
       "architecture BertForMultipleChoice is not supported",
+    );
+  });
+});
+
+describe("another configuration", () => {
+  const classifier = folder("BertForSequenceClassification");
+  const before = readModel(classifier);
+
+  test("changes what is computed, and is saved", () => {
+    const model = readModel(classifier, { config: { hidden_dropout_prob: 0.3, classifier_dropout: 0.4 } });
+    expect(model.config).toMatchObject({ hidden_dropout_prob: 0.3, classifier_dropout: 0.4 });
+    expect(model.weights).toEqual(before.weights);
+    expect(model.warnings).toEqual([]);
+    const saved = join(root, "changed");
+    saveModel(saved, model);
+    expect(readModel(saved).rawConfig).toEqual({
+      ...before.rawConfig,
+      hidden_dropout_prob: 0.3,
+      classifier_dropout: 0.4,
+    });
+    expect(readModel(classifier, { config: {} })).toMatchObject({ warnings: [], rawConfig: before.rawConfig });
+  });
+
+  test("with more layers: those are fresh when asked for, with the seed's weights", () => {
+    const config = { num_hidden_layers: 2 };
+    const where = `${classifier} with another num_hidden_layers`;
+    expect(() => readModel(classifier, { config })).toThrow(
+      `${where}: 16 problems: bert.encoder.layer.1.attention.self.query.weight is missing; `,
+    );
+    const model = readModel(classifier, { config, initialize: 5 });
+    expect(model.warnings).toEqual([
+      expect.stringMatching(
+        /num_hidden_layers: weights that the checkpoint lacks are fresh, bert\.encoder\.layer\.1\..* and 8 more$/,
+      ),
+    ]);
+    const fresh = initialize(model.module, 5);
+    for (const [path, weight] of model.weights)
+      expect(weight, path).toEqual((path.includes("layer.1.") ? fresh : before.weights).get(path));
+  });
+
+  test("with fewer layers, the others are left out", () => {
+    const two = folder("BertForSequenceClassification", { over: { num_hidden_layers: 2 } });
+    const model = readModel(two, { config: { num_hidden_layers: 1 } });
+    expect(paths(model.weights)).toEqual(paths(before.weights));
+    expect(model.warnings.join()).toContain(
+      "weights of another head or configuration are left out, bert.encoder.layer.1.",
+    );
+  });
+
+  test("that does not fit the weights is refused, of the head, too", () => {
+    expect(() => readModel(classifier, { config: { intermediate_size: 9 }, initialize: 1 })).toThrow(
+      `${classifier} with another intermediate_size: 3 problems: bert.encoder.layer.0.intermediate.dense.weight is [32, 8], the model needs [9, 8]; `,
+    );
+    expect(() => readModel(classifier, { config: { num_labels: 3 }, initialize: 1 })).toThrow(
+      `${classifier} with another num_labels: 2 problems: classifier.weight is [2, 8], the model needs [3, 8]; classifier.bias is [2], the model needs [3]`,
+    );
+  });
+
+  test("that is wrong is refused by its fields; what the folder is cannot be changed", () => {
+    const path = join(classifier, "config.json");
+    expect(() => readModel(classifier, { config: { hidden_dropout_prob: 2 } })).toThrow(
+      `${path} with another hidden_dropout_prob: hidden_dropout_prob must be`,
+    );
+    expect(readModel(classifier, { config: { hidden_dropuot: 0.1 } }).warnings).toEqual([
+      `${path} with another hidden_dropuot: unknown keys are ignored, hidden_dropuot`,
+    ]);
+    expect(() => readModel(classifier, { config: { model_type: "gpt2" } })).toThrow(
+      `${path}: model_type cannot be changed. Ask for a task instead`,
+    );
+  });
+
+  test("of ELMo's classifier: plain embeddings have nothing of the language model, both together need a new head", () => {
+    const raw = {
+      ...elmo.fresh({ vocabSize: 7, contextLength: 6, layers: 1, heads: 1, d: 8, dropout: 0 }),
+      model_type: "elmo",
+    };
+    const { module, ...described } = describeModel({ ...raw, architectures: ["ElmoForLanguageModeling"] }, "test");
+    const weights = initialize(module, 3);
+    const lm = mkdtempSync(join(root, "elmo-"));
+    saveModel(lm, { ...original, ...described, weights });
+    const options = { task: "sequence-classification", initialize: 5 } as const;
+    const plain = readModel(lm, { ...options, config: { word_vectors: "plain" } });
+    expect(paths(plain.weights)).toEqual(["embedding.weight", "classifier.weight", "classifier.bias"]);
+    const both = readModel(lm, { ...options, config: { word_vectors: "both" } });
+    expect(both.weights.get("embedding.weight")).toEqual(plain.weights.get("embedding.weight"));
+    const name = "_elmo_lstm._token_embedder._projection.weight";
+    expect(both.weights.get(name)).toEqual(weights.get(name));
+    const saved = join(root, "both");
+    saveModel(saved, both);
+    expect(() => readModel(saved, { config: { word_vectors: "elmo" }, initialize: 5 })).toThrow(
+      "with another word_vectors: classifier.weight is [2, 32], the model needs [2, 16]",
     );
   });
 });

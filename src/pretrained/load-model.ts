@@ -2,7 +2,7 @@ import { existsSync, statSync } from "node:fs";
 import { configReader } from "../core/config-reader.js";
 import { TesseraError } from "../core/errors.js";
 import type { AnyModule } from "../core/module.js";
-import { readConfig } from "../hub/config.js";
+import { type RawConfig, readConfig } from "../hub/config.js";
 import type { DownloadOptions } from "../hub/download.js";
 import { type GenerationConfig, type GenerationConfigFile, readGenerationConfig } from "../hub/generation-config.js";
 import { openCheckpoint } from "../hub/safetensors-checkpoint.js";
@@ -76,6 +76,29 @@ export function architectureFor({ architectures, modelType }: AnyModelFamily, ta
   throw new TesseraError("unsupported", `${modelType}: it has no head for ${task} (${tasks})`);
 }
 
+/**
+ * The config.json of a folder with other fields on top.
+ *
+ * @param changes fields by name, each taking the place of the whole field that the file has
+ * @throws TesseraError `argument` for `model_type` and `architectures`, which say what the file is
+ */
+export function readChangedConfig(folder: string, changes: Readonly<Record<string, unknown>> = {}): RawConfig {
+  const config = readConfig(folder);
+  const names = Object.keys(changes);
+  const fixed = names.filter((name) => name === "model_type" || name === "architectures");
+  if (fixed.length > 0)
+    throw new TesseraError(
+      "argument",
+      `${config.path}: ${fixed.join(" and ")} cannot be changed. Ask for a task instead`,
+    );
+  if (names.length === 0) return config;
+  return {
+    ...config,
+    path: `${config.path} with another ${names.join(", ")}`,
+    values: { ...config.values, ...changes },
+  };
+}
+
 /** Another head than that of the checkpoint, or on what it lacks. */
 export interface LoadModelOptions {
   /** Class name of the head. Default: the first of config.json. */
@@ -86,6 +109,11 @@ export interface LoadModelOptions {
   readonly labels?: readonly string[] | undefined;
   /** How many of these labels hold, see {@link Labels}. */
   readonly problemType?: ProblemType | undefined;
+  /**
+   * Fields of config.json to change, such as rates of dropout. Weights that the checkpoint has must still fit; those that it lacks
+   * because of a change start fresh when `initialize` is given.
+   */
+  readonly config?: Readonly<Record<string, unknown>> | undefined;
   /** Seed of fresh weights for what of the head is not in the checkpoint, or has another size there. Default: that is an error. */
   readonly initialize?: number | undefined;
 }
@@ -102,9 +130,9 @@ export async function loadModel(
   name: string,
   options: LoadModelOptions & DownloadOptions = {},
 ): Promise<LanguageModel> {
-  const { architecture, task, labels, problemType, initialize, ...download } = options;
+  const { architecture, task, labels, problemType, config, initialize, ...download } = options;
   const folder = existsSync(name) ? name : await (await import("../hub/download.js")).resolveModel(name, download);
-  return readModel(folder, { architecture, task, labels, problemType, initialize });
+  return readModel(folder, { architecture, task, labels, problemType, config, initialize });
 }
 
 /**
@@ -115,19 +143,27 @@ export async function loadModel(
  * @throws TesseraError naming the file and the fault; all mismatches of names and shapes at once
  * @example const model = readModel("checkpoints/melville");
  * @example readModel("bert-base-uncased", { task: "sequence-classification", labels: ["ham", "spam"], initialize: 1 });
+ * @example readModel("bert-base-uncased", { config: { hidden_dropout_prob: 0.3 } });
  */
 export function readModel(folder: string, options: LoadModelOptions = {}): LanguageModel {
   if (!existsSync(folder) || !statSync(folder).isDirectory()) throw new TesseraError("io", `${folder}: no such folder`);
-  const { path, values } = readConfig(folder);
-  const rawConfig = withOptions(values, path, options);
-  let model = describeModel(rawConfig, path);
+  const describe = ({ path, values }: RawConfig, decided: object = {}, changes: object = {}) => {
+    const rawConfig = withOptions(values, path, options);
+    return { ...describeModel({ ...rawConfig, ...decided, ...changes }, path), rawConfig };
+  };
+  const changes = Object.keys(options.config ?? {}).length > 0 ? options.config : undefined;
+  const config = readChangedConfig(folder, changes);
+  const { checkpoint: layout, architectures } = describe(config).family;
   using checkpoint = openCheckpoint(folder);
-  const decided = model.family.checkpoint?.fields?.(checkpoint.names);
-  if (decided) model = { ...describeModel({ ...rawConfig, ...decided }, path), rawConfig };
+  const decided = layout?.fields?.(checkpoint.names);
+  const model = describe(config, decided, changes);
+  const unchanged = changes && describe(readConfig(folder), decided);
+  const formsOf = (config: unknown) => Object.values(architectures).map(({ build }) => build(config));
   const { weights, warnings } = readWeights(model.module, checkpoint, {
-    where: folder,
-    layout: model.family.checkpoint,
-    forms: () => Object.values(model.family.architectures).map(({ build }) => build(model.config)),
+    where: changes ? `${folder} with another ${Object.keys(changes).join(", ")}` : folder,
+    layout,
+    forms: () => [...formsOf(model.config), ...(unchanged ? formsOf(unchanged.config) : [])],
+    unchanged: unchanged?.module,
     initialize: options.initialize,
   });
   const { config: generation, extra: generationExtra, warning } = readGenerationConfig(folder);

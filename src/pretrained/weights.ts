@@ -15,8 +15,13 @@ export interface ReadWeightsOptions {
   /** How messages name the checkpoint. */
   readonly where: string;
   readonly layout?: ModelFamily<unknown>["checkpoint"] | undefined;
-  /** Every form the family's model comes in. What not all of them have is a head. Default: the module alone. */
+  /**
+   * Every form the family's model comes in, as the checkpoint's configuration has it and as it was changed. What not all of them have
+   * is a head, or comes and goes with the change. Default: the module alone.
+   */
   readonly forms?: () => readonly AnyModule[];
+  /** The module as it would be without a change of the configuration: a weight that fits it must fit `module`, too. */
+  readonly unchanged?: AnyModule | undefined;
   /** Seed of fresh weights for the parts of a head that the checkpoint lacks, or has of another size. Default: these are a problem. */
   readonly initialize?: number | undefined;
 }
@@ -32,7 +37,7 @@ export interface ReadWeightsOptions {
 export function readWeights(
   module: AnyModule,
   checkpoint: Checkpoint,
-  { where, layout = {}, forms = () => [module], initialize: seed }: ReadWeightsOptions,
+  { where, layout = {}, forms = () => [module], unchanged, initialize: seed }: ReadWeightsOptions,
 ): { readonly weights: Weights; readonly warnings: readonly string[] } {
   const { basePrefix = "", ignore = [], older = [] } = layout;
   const hasPrefix = (names: Iterable<string>) => [...names].some((name) => name.startsWith(basePrefix));
@@ -49,6 +54,7 @@ export function readWeights(
     return new Map([...parameters].map(([path, p]) => [path, { ...p, names: namesOf(path, bare) }]));
   };
   const parameters = namesOfModule(module);
+  const before = unchanged && parametersOf(unchanged);
 
   // Only asked when something does not fit: whether a name belongs to some head, or to what all forms of the model share.
   let known: readonly ReadonlySet<string>[] | undefined;
@@ -68,9 +74,12 @@ export function readWeights(
     const fault = name === undefined ? `${names[0]} is missing` : faultOf(name, checkpoint, shape);
     if (fault === undefined) continue;
     const isHead = inForms(names[0]!) === "some";
-    if (isHead && seed !== undefined) fresh.push(path);
+    const shapeBefore = before?.get(path)?.shape;
+    const fitted =
+      name !== undefined && shapeBefore !== undefined && sameShape(checkpoint.info(name).shape, shapeBefore);
+    if (isHead && seed !== undefined && !fitted) fresh.push(path);
     else problems.push(fault);
-    lacksHead ||= isHead;
+    lacksHead ||= isHead && !fitted;
   }
   const used = new Set(found.values());
   const others = checkpoint.names.filter((name) => !used.has(name) && !ignore.some((pattern) => pattern.test(name)));
@@ -88,7 +97,9 @@ export function readWeights(
       [...parameters.keys()].map((path) => [path, made?.get(path) ?? toFloat32(checkpoint.read(found.get(path)!))]),
     ),
     warnings: [
-      ...(leftOut.length > 0 ? [`${where}: weights of another head are left out, ${list(leftOut)}`] : []),
+      ...(leftOut.length > 0
+        ? [`${where}: weights of another head${unchanged ? " or configuration" : ""} are left out, ${list(leftOut)}`]
+        : []),
       ...(fresh.length > 0 ? [`${where}: weights that the checkpoint lacks are fresh, ${list(fresh)}`] : []),
     ],
   };

@@ -271,16 +271,42 @@ describe("a run", () => {
     expect(run.warnings).toEqual([
       expect.stringContaining("with another n_layer, resid_pdrop: weights that the checkpoint lacks are fresh"),
     ]);
-    expect(run.model.weights.get("transformer.wte.weight")).toEqual(readModel(first.out).weights.get("transformer.wte.weight"));
+    expect(run.model.weights.get("transformer.wte.weight")).toEqual(
+      readModel(first.out).weights.get("transformer.wte.weight"),
+    );
     await train(run);
     for (const step of [5, 12]) await trainUntil(step, settings);
     const [a, b] = [remains(settings.out), remains(whole.out)];
-    for (const name of ["model.safetensors", "config.json", "training/run.json"]) expect(a[name], name).toEqual(b[name]);
+    for (const name of ["model.safetensors", "config.json", "training/run.json"])
+      expect(a[name], name).toEqual(b[name]);
     expect(readModel(whole.out).config).toMatchObject({ n_layer: 2, resid_pdrop: 0.3 });
-    await expect(resumeRun(whole.out, { model_config: {} })).rejects.toThrow("model_config cannot change once a run has started");
+    await expect(resumeRun(whole.out, { model_config: {} })).rejects.toThrow(
+      "model_config cannot change once a run has started",
+    );
     await expect(
       startRun(parseTrainSettings({ ...settings, out: join(folder.path, "wider"), model_config: { n_embd: 32 } })),
-    ).rejects.toThrow(/run with another n_embd: \d+ problems: transformer\.wte\.weight is \[\d+, 16\], the model needs \[\d+, 32\]/);
+    ).rejects.toThrow(
+      /run with another n_embd: \d+ problems: transformer\.wte\.weight is \[\d+, 16\], the model needs \[\d+, 32\]/,
+    );
+  });
+
+  it("takes the sizes of a configuration that a paper names, the data's vocabulary and context", async () => {
+    using folder = temporaryFolder();
+    const { layers, heads, d, ...rest } = tinySettings(folder.path, { steps: 2, eval_every: 2 });
+    const settings = { ...rest, model: "GPT3-Small", model_config: { n_embd: 24, n_head: 2 } };
+    await start(settings);
+    const { config, facts, family } = readModel(settings.out);
+    expect(family.modelType).toBe("gpt3");
+    expect(config).toMatchObject({ n_layer: 12, n_embd: 24, n_head: 2, d_head: null, attention_window: 256 });
+    expect(facts.contextLength).toBe(settings.context_length);
+    expect(facts.vocabSize).toBe((await loadTokenizer(settings.out)).vocabSize);
+    const more = { ...settings, out: join(folder.path, "more") };
+    expect(() => parseTrainSettings({ ...more, layers: 2, d: 32 })).toThrow(
+      'layers, d cannot be chosen beside "GPT3-Small", which has its own',
+    );
+    await expect(startRun(parseTrainSettings({ ...more, context_length: 4096 }))).rejects.toThrow(
+      "context_length: more tokens than GPT3-Small has, 4096 vs 2048",
+    );
   });
 
   it.each(["feed-forward-lm", "rnn-lm"])("trains %s", async (model) => {
@@ -299,7 +325,11 @@ describe("what cannot be trained is refused before anything is written", () => {
       /text\.txt: training part: too little text, \d+ tokens for windows of 20000/,
     ],
     ["too little validation text", { validation: 0.0001 }, /text\.txt: validation part: too little text, \d tokens/],
-    ["an unknown family", { model: "gpt9" }, /^model: model_type "gpt9" is not supported/],
+    [
+      "an unknown family",
+      { model: "gpt9" },
+      /^model: model_type "gpt9" is not supported \(.*bert.*, gpt3-small, .*gpt3-175b\)$/,
+    ],
     ["sizes that do not fit", { d: 15 }, /n_embd|heads/],
     [
       "an optimizer that has nothing to update",
