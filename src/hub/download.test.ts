@@ -17,6 +17,7 @@ import { hostname, tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { etagOf, type HubRepository, type HubServer, startHubServer } from "../../test/support/hub-server.js";
+import { loadTokenizer } from "../text/load-tokenizer.js";
 import { type DownloadOptions, type DownloadProgress, downloadModel, resolveModel } from "./download.js";
 
 const commit = "0123456789abcdef0123456789abcdef01234567";
@@ -134,6 +135,32 @@ describe("downloadModel", () => {
     expect((await failure(downloadModel("org/small", { ...options, only: ["tokenizer.json"] }))).message).toBe(
       "org/small: the repository has no tokenizer.json",
     );
+  });
+
+  test("downloads the files of an older tokenizer where there is no tokenizer.json, and only there", async () => {
+    const older = {
+      "config.json": '{"model_type": "opt"}',
+      "tokenizer_config.json": '{"tokenizer_class": "GPT2Tokenizer", "bos_token": "</s>", "add_bos_token": true}',
+      "vocab.json": '{"</s>": 0, "a": 1, "b": 2, "ab": 3, "<|endoftext|>": 4}',
+      "merges.txt": "#version: 0.2\na b\n",
+      "added_tokens.json": '{"<new>": 5}',
+      "model.safetensors": weights,
+    };
+    hub.repositories.set("org/older", [{ commit, files: { ...older, "flax_model.msgpack": "not needed" } }]);
+    const folder = await downloadModel("org/older", options);
+    expect(tree(folder)).toEqual(Object.keys(older).sort());
+    expect((await loadTokenizer(folder)).encode("ab<new>")).toEqual([0, 3, 5]);
+    const marian = ["config.json", "model.safetensors", "source.spm", "target.spm", "vocab.json"];
+    hub.repositories.set("org/marian", [{ commit, files: Object.fromEntries(marian.map((name) => [name, "{}"])) }]);
+    expect(tree(await downloadModel("org/marian", options))).toEqual(marian);
+
+    hub.repositories.set("org/both", [{ commit, files: { ...older, "tokenizer.json": "{}" } }]);
+    expect(tree(await downloadModel("org/both", options))).toEqual([
+      "config.json",
+      "model.safetensors",
+      "tokenizer.json",
+      "tokenizer_config.json",
+    ]);
   });
 
   test("takes revisions with a slash", async () => {

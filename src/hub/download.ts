@@ -51,6 +51,16 @@ export interface DownloadOptions extends HubOptions {
   readonly retryDelay?: number;
 }
 
+/** What older repositories keep their tokenizer in. */
+const olderTokenizerFiles = [
+  "added_tokens.json",
+  "vocab.json",
+  "merges.txt",
+  "vocab.txt",
+  "source.spm",
+  "target.spm",
+] as const;
+
 const smallFiles = [
   "config.json",
   "generation_config.json",
@@ -58,6 +68,7 @@ const smallFiles = [
   "tokenizer_config.json",
   "special_tokens_map.json",
   "chat_template.jinja",
+  ...olderTokenizerFiles,
 ] as const;
 
 /** What a model can need beside its weights; what a repository does not have is left out. */
@@ -151,7 +162,9 @@ export async function downloadModel(name: string, options: DownloadOptions = {})
     await linkBlob(folder, file.path, blob, settings.copies);
   };
   try {
-    for (const path of smallFiles) if (files.has(path)) await fetchFile(files.get(path)!);
+    const superfluous: readonly string[] = !only && files.has("tokenizer.json") ? olderTokenizerFiles : [];
+    for (const path of smallFiles)
+      if (files.has(path) && !superfluous.includes(path)) await fetchFile(files.get(path)!);
     if (only) return folder;
     const single = files.get(singleFileName);
     if (single) await fetchFile(single);

@@ -47,6 +47,20 @@ describe("loadTokenizer", () => {
     expect(specialTokens).toMatchObject({ pad: 0, unk: undefined, eos: undefined });
   });
 
+  it("says of a directory without a tokenizer.json what is there instead", async () => {
+    const directory = join(folder, "older");
+    mkdirSync(directory);
+    await expect(loadTokenizer(directory)).rejects.toMatchObject({
+      code: "io",
+      message: expect.stringContaining("no tokenizer.json is there. Make one with transformers"),
+    });
+    for (const name of ["spiece.model", "tokenizer_config.json"]) writeFileSync(join(directory, name), "{}");
+    await expect(loadTokenizer(directory)).rejects.toMatchObject({
+      code: "unsupported",
+      message: expect.stringContaining("the tokenizer is in spiece.model"),
+    });
+  });
+
   it("needs no tokenizer_config.json, and reads a file of any name", async () => {
     const file = join(folder, "alone.json");
     writeFileSync(file, good);
