@@ -25,7 +25,8 @@ export function addEmbed(program: Command): void {
       `
 Examples:
   tessera embed --model my-bert --normalize --json < sentences.txt > vectors.jsonl
-  tessera embed --model my-bert --pool cls "The whale dived."`,
+  tessera embed --model my-bert --pool cls "The whale dived."
+  tessera embed --model my-llama --pool last "The whale dived."`,
     )
     .action((texts: readonly string[], flags: Flags) => {
       const { pool, normalize = false, truncate = false } = flags;

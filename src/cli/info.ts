@@ -4,9 +4,10 @@ import type { Command } from "commander";
 import { formatShape } from "../core/dim.js";
 import { type Param, parametersOf } from "../core/module.js";
 import { readJsonObject } from "../hub/json-file.js";
-import { families } from "../models/index.js";
+import { presetNames, presetOf } from "../models/index.js";
+import type { CausalLm, Encoder, EncoderDecoder, ModelFacts } from "../models/model.js";
 import { describeModel } from "../pretrained/load-model.js";
-import { forwardFlops } from "./forward-flops.js";
+import { encoderDecoderFlops, forwardFlops } from "./forward-flops.js";
 import { modelFolder } from "./model-folder.js";
 
 /** `tessera info`. */
@@ -16,7 +17,7 @@ export function addInfo(program: Command): void {
     .description("what a model is: parameters, memory and work, from its config.json alone")
     .argument(
       "<folder>",
-      `a model's name or folder, a config.json, or one of ${presetNames().join(", ")}; no weights are loaded or downloaded`,
+      `a model's name or folder, a config.json, or one of ${presetNames.join(", ")}; no weights are loaded or downloaded`,
     )
     .option("--json", "print one JSON object")
     .addHelpText("after", "\nExample:\n  tessera info checkpoints/tang\n  tessera info gpt3-xl")
@@ -38,8 +39,16 @@ export interface ModelReport {
   readonly memory: { readonly float32: number; readonly float16: number };
   /** Training with AdamW: weights, gradients and two moments in float32, in bytes; activations come on top. */
   readonly trainingMemory: number;
-  /** Multiplications and additions for one token at a full context: forward, and forward with backward. */
-  readonly flopsPerToken: { readonly inference: number; readonly training: number };
+  /**
+   * Multiplications and additions for one token at a full context: forward, and forward with backward. Of an encoder-decoder for a token
+   * of the source that is read and one of the target that is written; `source` and `target` are the forward parts of each.
+   */
+  readonly flopsPerToken: {
+    readonly inference: number;
+    readonly training: number;
+    readonly source?: number;
+    readonly target?: number;
+  };
   readonly table: readonly ParameterRow[];
 }
 
@@ -63,30 +72,16 @@ export function reportModel(path: string): ModelReport & { readonly warnings: re
   return report(readJsonObject(file), file);
 }
 
-const presetsByName = new Map(
-  [...families.values()].flatMap(({ modelType, presets = {} }) =>
-    Object.entries(presets).map(([name, config]) => [
-      `${modelType}-${name}`.toLowerCase(),
-      { ...(config as object), model_type: modelType },
-    ]),
-  ),
-);
-
-/** Models that are reported on without a folder: `gpt3-xl`. */
-export const presetNames = (): readonly string[] => [...presetsByName.keys()];
-
-/** Reports on a model of {@link presetNames}; undefined where the name is none, or a file or folder of that name is there. */
+/** Reports on a preset; undefined where the name is of none, or a file or folder of that name is there. */
 export function reportPreset(name: string): ReturnType<typeof reportModel> | undefined {
-  const config = existsSync(name) ? undefined : presetsByName.get(name.toLowerCase());
-  return config && report(config, name);
+  const preset = existsSync(name) ? undefined : presetOf(name);
+  return preset && report({ ...preset.config, model_type: preset.family.modelType }, name);
 }
 
 function report(rawConfig: Readonly<Record<string, unknown>>, where: string): ReturnType<typeof reportModel> {
-  const { family, architecture, module, facts, warnings } = describeModel(rawConfig, where);
+  const { family, architecture, module, task, facts, warnings } = describeModel(rawConfig, where);
   const params = parametersOf(module);
   const parameters = [...params.values()].reduce((sum, p) => sum + sizeOf(p), 0);
-  const length = facts.contextLength ?? 1024;
-  const forward = forwardFlops(module, 1, length) / length;
   return {
     family: family.modelType,
     architecture,
@@ -95,10 +90,27 @@ function report(rawConfig: Readonly<Record<string, unknown>>, where: string): Re
     parameters,
     memory: { float32: 4 * parameters, float16: 2 * parameters },
     trainingMemory: 16 * parameters,
-    flopsPerToken: { inference: forward, training: 3 * forward },
+    flopsPerToken: task === "seq2seq-lm" ? flopsOfPair(module, facts) : flopsOfToken(module, facts),
     table: rows(params),
     warnings,
   };
+}
+
+const UNBOUNDED = 1024; // length that stands for one without a bound
+
+function flopsOfToken(module: CausalLm | Encoder, { contextLength = UNBOUNDED }: ModelFacts) {
+  const inference = forwardFlops(module, 1, contextLength) / contextLength;
+  return { inference, training: 3 * inference };
+}
+
+function flopsOfPair(
+  module: EncoderDecoder,
+  { sourceLength = UNBOUNDED, contextLength = UNBOUNDED }: ModelFacts,
+): ModelReport["flopsPerToken"] {
+  const lengths = { source: sourceLength, target: contextLength };
+  const work = encoderDecoderFlops(module, 1, lengths);
+  const [source, target] = [work.source / lengths.source, work.target / lengths.target];
+  return { inference: source + target, training: 3 * (source + target), source, target };
 }
 
 const sizeOf = ({ shape }: Param) => shape.reduce((a, b) => a * b, 1);
@@ -116,7 +128,7 @@ function rows(params: ReadonlyMap<string, Param>): ParameterRow[] {
 
 /** The report as text. */
 export function formatReport(report: ModelReport): string {
-  const { flopsPerToken, memory } = report;
+  const { memory } = report;
   const cells = report.table.map(
     (r) => [r.name, formatShape(r.shape), `× ${r.count}`, r.parameters.toLocaleString("en")] as const,
   );
@@ -131,10 +143,18 @@ export function formatReport(report: ModelReport): string {
     `  vocabulary    ${report.vocabSize.toLocaleString("en")} tokens`,
     `  parameters    ${report.parameters.toLocaleString("en")} (${short(report.parameters)})`,
     `  memory        ${bytes(memory.float32)} in float32, ${bytes(memory.float16)} in float16; ${bytes(report.trainingMemory)} to train, activations aside`,
-    `  work          ${short(flopsPerToken.inference)}FLOP a token at full context, ${short(flopsPerToken.training)}FLOP to train on it`,
+    `  work          ${workOf(report)}`,
     "",
     ...table,
   ].join("\n");
+}
+
+function workOf({ contextLength, flopsPerToken }: ModelReport): string {
+  const { inference, training, source, target } = flopsPerToken;
+  const at = contextLength === null ? `at ${UNBOUNDED.toLocaleString("en")} tokens` : "at full context";
+  if (source === undefined || target === undefined)
+    return `${short(inference)}FLOP a token ${at}, ${short(training)}FLOP to train on it`;
+  return `${short(source)}FLOP a token of the source read, ${short(target)}FLOP one of the target written, both ${at}; ${short(training)}FLOP to train on one of each`;
 }
 
 /** `1.2G`-like magnitudes; below a thousand the number itself. */

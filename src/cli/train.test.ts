@@ -31,6 +31,15 @@ describe("tessera train's flags", () => {
     }
   });
 
+  it.each([
+    [["a.txt"], "train: --out is missing, the folder for the model and the state of the run"],
+    [["--out", "run"], "train: no files are given to train on. Name text files or data sets"],
+  ])("are asked for by their names: %j", async (args, message) => {
+    const program = new Command("tessera").exitOverride();
+    addTrain(program);
+    await expect(program.parseAsync(["train", ...args], { from: "user" })).rejects.toThrow(message);
+  });
+
   it("stand in the help", () => {
     const program = new Command("tessera");
     addTrain(program);

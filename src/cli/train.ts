@@ -12,12 +12,18 @@ type Kind = "whole" | "real" | "text" | "list" | "json" | "yes-no" | readonly st
  * does not load for the sake of starting fast; `train.test.ts` holds the two against each other.
  */
 export const trainFlags: Readonly<Record<Exclude<keyof TrainSettings, "data" | "out">, readonly [Kind, string]>> = {
-  task: ["text", "what it is trained for, see below (default: what the family is pre-trained for)"],
+  task: [
+    "text",
+    "what it is trained for, see below (default: by the columns, else what the family is pre-trained for)",
+  ],
   from: [
     "text",
     "fine-tune this model folder; its sizes and tokenizer are kept, and a new head is made where it lacks the task's",
   ],
-  model: ["text", "family of a model from scratch: its model_type, such as bert or t5 (default gpt2)"],
+  model: [
+    "text",
+    "model from scratch: the model_type of a family, such as bert, or a size of GPT-3, such as gpt3-small (default gpt2)",
+  ],
   layers: ["whole", "blocks (default 4)"],
   heads: ["whole", "attention heads (default 4)"],
   d: ["whole", "model size (default 256)"],
@@ -168,6 +174,12 @@ async function run(files: string[], flags: Flags): Promise<void> {
       "--resume: a run goes on in its own folder with its own settings; leave out --out and --config",
     );
   if (resume === undefined && out !== undefined) chosen.out = out;
+  if (resume === undefined && config === undefined) {
+    if (files.length === 0)
+      throw new TesseraError("argument", "train: no files are given to train on. Name text files or data sets");
+    if (out === undefined)
+      throw new TesseraError("argument", "train: --out is missing, the folder for the model and the state of the run");
+  }
 
   const started = performance.now();
   const screen = json ? jsonLines() : progressLine();

@@ -168,6 +168,12 @@ describe("tessera embed", () => {
     ]);
     for (const { result } of jsonLines(json.out)) expect(Math.hypot(...(result as number[]))).toBeCloseTo(1, 5);
   });
+
+  it("takes a language model without its head", async () => {
+    const { out } = await run(["embed", "--model", folder("gpt2"), "--pool", "last", "--json", "the whale"]);
+    using embed = await pipeline("feature-extraction", folder("gpt2"));
+    expect(jsonLines(out)[0]!.result).toEqual(await embed("the whale", { pooling: "last" }));
+  });
 });
 
 describe("tessera translate, summarize, rewrite", () => {
@@ -181,6 +187,25 @@ describe("tessera translate, summarize, rewrite", () => {
     const lines = jsonLines((await run([...args, "--json"], ["the whale", "ship"])).out);
     expect(lines.map(({ text }) => text)).toEqual(["the whale", "ship"]);
     expect(plain.out).toBe(lines.map(({ result }) => `${(result as Record<string, string>)[field]}\n`).join(""));
+  });
+
+  it.each([
+    ["translate", "translation_text"],
+    ["summarize", "summary_text"],
+    ["rewrite", "generated_text"],
+  ])("%s gives the best of beam search, below each text", async (verb, field) => {
+    const args = [verb, "--model", folder("t5"), "--max-tokens", "4", "--beams", "3", "--completions", "3"];
+    const lines = jsonLines((await run([...args, "--json", "the whale", "ship"])).out);
+    const texts = lines.map(({ result }) => (result as Record<string, string>[]).map((one) => one[field]!));
+    expect(texts.map((some) => new Set(some).size)).toEqual([3, 3]);
+    const one = jsonLines((await run([...args.slice(0, -2), "--json", "the whale"])).out)[0]!;
+    expect(one.result).toEqual({ [field]: texts[0]![0] });
+    const { out } = await run([...args, "the whale", "ship"]);
+    const below = (some: readonly string[]) => some.map((text) => `  ${text}`.trimEnd()).join("\n");
+    expect(out).toBe(`the whale\n${below(texts[0]!)}\nship\n${below(texts[1]!)}\n`);
+    expect((await run([...args.slice(0, -1), "4", "ship"])).err).toContain(
+      "numReturnSequences is above numBeams (4 vs 3)",
+    );
   });
 
   it("translate takes the languages that config.json names", async () => {
@@ -248,7 +273,6 @@ describe("a model that is made for something else", () => {
     ["classify", "mask", ["a"]],
     ["tag", "gpt2", ["a"]],
     ["answer", "features", ["a", "--context", "b"]],
-    ["embed", "gpt2", ["a"]],
     ["translate", "gpt2", ["a"]],
     ["rewrite", "classify", ["a"]],
     ["chat", "mask", ["a"]],

@@ -82,6 +82,7 @@ export async function compileModel(model: GenerationModel, options: CompileModel
       session: reading,
       kept: Object.entries(keptOf(trace)).map(([name, { dtype, shape }]) => ({ name, dtype, shape })),
       sourceLength: model.facts.sourceLength,
+      vocabSize: model.facts.sourceVocabSize ?? model.facts.vocabSize,
     },
   };
   const dispose = () => {

@@ -191,6 +191,20 @@ describe("generateText", () => {
       "Give a list of prompts",
     );
   });
+
+  it.each([
+    [[], "the first argument must be a model, as loadModel or compileModel gives it, got nothing"],
+    [[model, "Call me"], 'the second argument must be a tokenizer, as loadTokenizer gives it, got "Call me"'],
+    [[model, tokenizer], "prompt 0 must be a text \\(generate takes token ids\\), got nothing"],
+    [[model, tokenizer, [1, 2]], "prompt 0 must be a text .*, got a number"],
+    [[model, tokenizer, "Call me", 20], "options must be an object, got a number"],
+  ])("refuses what only plain JavaScript can call it with: %#", async (args, message) => {
+    const call = generateText as unknown as (...args: readonly unknown[]) => Promise<unknown>;
+    await expect(call(...args)).rejects.toThrow(new RegExp(`^generateText: ${message}$`));
+    const stream = streamText as unknown as (...args: readonly unknown[]) => AsyncGenerator<string>;
+    if (!Array.isArray(args[2]))
+      await expect(stream(...args).next()).rejects.toThrow(new RegExp(`^streamText: ${message}$`));
+  });
 });
 
 describe("with an encoder-decoder", () => {

@@ -1,6 +1,7 @@
 import { TesseraError } from "../core/errors.js";
 import { endSource } from "../text/end-source.js";
 import type { Tokenizer } from "../text/tokenizer.js";
+import { requireTextCall } from "./check-arguments.js";
 import type { CompiledModel, GenerationModel } from "./compile-model.js";
 import { type Completion, type FinishReason, searchBeams, settingsOf, tokenStream } from "./generate.js";
 import type { GenerationOptions } from "./generation-options.js";
@@ -38,6 +39,7 @@ export async function* streamText(
   prompt: string,
   options: TextOptions = {},
 ): AsyncGenerator<string, TextCompletion, undefined> {
+  requireTextCall("streamText", model, tokenizer, prompt, options);
   const { rows, events } = textRows(model, tokenizer, [prompt], options);
   if (rows.length > 1)
     throw new TesseraError("argument", `streamText: one text is streamed, numReturnSequences is ${rows.length}`);
@@ -76,6 +78,7 @@ export async function generateText(
   given: string | readonly string[],
   options: TextOptions = {},
 ): Promise<TextCompletion | TextCompletion[]> {
+  requireTextCall("generateText", model, tokenizer, given, options);
   const { rows, events } = textRows(model, tokenizer, typeof given === "string" ? [given] : given, options);
   if (typeof given === "string" && rows.length > 1)
     throw new TesseraError(

@@ -265,4 +265,19 @@ describe("generate", () => {
     await expect(generate(compiled, [1, 50])).rejects.toThrow("token id 50 is not in the vocabulary (50 tokens)");
     await expect(generate(configured({ num_beam_groups: 2 }), prompt)).rejects.toMatchObject({ code: "unsupported" });
   });
+
+  it.each([
+    [[], "the first argument must be a model, as loadModel or compileModel gives it, got nothing"],
+    [["checkpoints/ishmael", [1]], 'the first argument must be a model, .*, got "checkpoints/ishmael"'],
+    [[model], "prompt 0 must be token ids \\(generateText takes texts\\), got nothing"],
+    [[model, "Call me"], 'prompt 0 must be token ids .*, got "Call me"'],
+    [[model, ["Call", "me"]], 'prompt 0 must be token ids .*, got "Call"'],
+    [[model, [[1], 2]], "prompt 1 must be token ids .*, got a number"],
+    [[model, new BigInt64Array(2)], "prompt 0 must be token ids .*, got a bigint"],
+    [[model, [1], null], "options must be an object, got null"],
+    [[model, [1], 20], "options must be an object, got a number"],
+  ])("refuses what only plain JavaScript can call it with: %#", async (args, message) => {
+    const call = generate as unknown as (...args: readonly unknown[]) => Promise<unknown>;
+    await expect(call(...args)).rejects.toThrow(new RegExp(`^generate: ${message}$`));
+  });
 });

@@ -1,6 +1,7 @@
 import { TesseraError } from "../core/errors.js";
 import { type GenerationConfig, parseGenerationConfig } from "../hub/generation-config.js";
 import { type BeamPrompt, beamSearch } from "./beam-search.js";
+import { requireIdCall } from "./check-arguments.js";
 import { type CompiledModel, compileModel, type GenerationModel } from "./compile-model.js";
 import type { Decoder } from "./decoder.js";
 import { type GenerationOptions, type GenerationSettings, resolveOptions } from "./generation-options.js";
@@ -71,6 +72,7 @@ export async function generate(
   options: GenerationOptions = {},
   signal?: AbortSignal,
 ): Promise<Completion | Completion[]> {
+  requireIdCall("generate", model, given, options);
   const single = given.length === 0 || typeof given[0] === "number";
   const prompts = single ? [given as readonly number[]] : (given as readonly (readonly number[])[]);
   const settings = settingsOf(model, options);

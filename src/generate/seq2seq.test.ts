@@ -242,7 +242,7 @@ describe("an encoder-decoder", () => {
     const long = Array.from({ length: 21 }, () => 5);
     await expect(ids({}, long)).rejects.toThrow("prompt 0 has 21 tokens, the model reads 20 at once (21 vs 20)");
     await expect(ids({}, [])).rejects.toThrow("prompt 0 has no tokens");
-    await expect(ids({}, [4, 99])).rejects.toMatchObject({ code: "runtime" });
+    await expect(ids({}, [4, 99])).rejects.toMatchObject({ code: "argument" });
   });
 
   it("ends early by the signal, while it reads too", async () => {
@@ -316,7 +316,10 @@ describe("an encoder-decoder's decoder", () => {
     await expect(decoder.step([undefined, 1])).rejects.toThrow("the source of row 1 was not read");
     await expect(decoder.read(2, [1])).rejects.toThrow("there is no source 2 (2 sources)");
     await expect(decoder.read(0, [])).rejects.toThrow("no tokens for source 0");
-    await expect(decoder.read(0, [0.5])).rejects.toThrow("0.5 is no token id");
+    for (const id of [0.5, -1, model.facts.vocabSize])
+      await expect(decoder.read(0, [1, id])).rejects.toThrow(
+        `decoder.read: token id ${id} is not in the source's vocabulary (${model.facts.vocabSize} tokens)`,
+      );
     expect(() => open({ batch: 3, rowsPerSource: 2 })).toThrow("batch 3 is no multiple of rowsPerSource 2");
     using causal = await compileModel(tinyModel(tinyConfigs.gpt2), { threads: 1 });
     using without = causal.decoder();

@@ -16,6 +16,8 @@ export interface SourceReader {
   readonly kept: readonly { readonly name: string; readonly dtype: DType; readonly shape: Shape }[];
   /** Most tokens of a source; undefined: no bound. */
   readonly sourceLength: number | undefined;
+  /** Tokens that a source may consist of. */
+  readonly vocabSize: number;
 }
 
 /** What is kept of several sources, each of its own length, in arrays as wide as the longest. */
@@ -26,7 +28,7 @@ export interface SourceMemory {
    * Reads a source in place of the one before.
    *
    * @returns whether the arrays are others than before
-   * @throws TesseraError `argument` for no tokens or too many; `aborted`, and the source is as it was
+   * @throws TesseraError `argument` for no tokens, ids outside the vocabulary, or too many; `aborted`, and the source is as it was
    */
   read(source: number, ids: readonly number[], options?: RunOptions): Promise<boolean>;
   /** Makes source `to` a copy of source `from`. */
@@ -37,7 +39,7 @@ export interface SourceMemory {
 
 /** Memory for a number of sources, at first for sources of `width` tokens. */
 export function openSourceMemory(reader: SourceReader, sources: number, width: number): SourceMemory {
-  const { session, kept, sourceLength } = reader;
+  const { session, kept, sourceLength, vocabSize } = reader;
   const lengths = new Array<number>(sources).fill(0);
   let mask = new BigInt64Array(sources * width);
   let values = kept.map((value) => openValue(value, sources, width));
@@ -63,8 +65,12 @@ export function openSourceMemory(reader: SourceReader, sources: number, width: n
     length: (source) => lengths[source]!,
     async read(source, ids, options) {
       if (ids.length === 0) throw new TesseraError("argument", `decoder.read: no tokens for source ${source}`);
-      const wrong = ids.find((id) => !(Number.isInteger(id) && id >= 0));
-      if (wrong !== undefined) throw new TesseraError("argument", `decoder.read: ${wrong} is no token id`);
+      const wrong = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize));
+      if (wrong !== undefined)
+        throw new TesseraError(
+          "argument",
+          `decoder.read: token id ${wrong} is not in the source's vocabulary (${vocabSize} tokens)`,
+        );
       if (sourceLength !== undefined && ids.length > sourceLength)
         throw new TesseraError(
           "argument",

@@ -233,6 +233,7 @@ export const bartStacksForGeneration = (c: BartStacks) =>
 /** What generation needs of any of the kin. */
 export const bartStacksFacts = (c: BartStacks): ModelFacts => ({
   vocabSize: c.decoder_vocab_size,
+  sourceVocabSize: c.vocab_size,
   contextLength: c.max_position_embeddings,
   sourceLength: c.max_position_embeddings,
   decoderStart: c.decoder_start_token_id,

@@ -9,6 +9,7 @@ import { hostTensor } from "../core/host-tensor.js";
 import { parametersOf, parameterTree } from "../core/module.js";
 import { input, type Tensor } from "../core/tensor.js";
 import { withObserver } from "../core/trace.js";
+import { compileModel } from "../generate/compile-model.js";
 import { type Context, sequenceContext } from "../nn/context.js";
 import { describeModel, readModel } from "../pretrained/load-model.js";
 import { saveModel } from "../pretrained/save-model.js";
@@ -258,4 +259,19 @@ describe("configurations that are refused", () => {
   ])("%j", (over, message) => {
     expect(() => describeModel({ ...config, ...over }, "config.json")).toThrow(`config.json: ${message}`);
   });
+});
+
+test("a source may have other tokens than a target", async () => {
+  const fewer = {
+    ...marian,
+    share_encoder_decoder_embeddings: false,
+    decoder_vocab_size: 12,
+    decoder_start_token_id: 0,
+  };
+  using compiled = await compileModel(tinyModel(fewer), { threads: 1 });
+  using decoder = compiled.decoder();
+  await decoder.read(0, [16]);
+  expect(await decoder.append(0, [11])).toHaveLength(12);
+  await expect(decoder.append(0, [12])).rejects.toThrow("token id 12 is not in the vocabulary (12 tokens)");
+  await expect(decoder.read(0, [17])).rejects.toThrow("token id 17 is not in the source's vocabulary (17 tokens)");
 });

@@ -11,6 +11,7 @@ import { multiHeadedAttention } from "../nn/multi-headed-attention.js";
 import { alibiBias } from "../nn/positions.js";
 import { gelu } from "../ops/activation.js";
 import { add } from "../ops/elementwise.js";
+import { features } from "./features.js";
 import { defineModel } from "./model.js";
 
 /**
@@ -123,7 +124,10 @@ export const bloomForCausalLm = (c: BloomConfig) =>
 export const bloom = defineModel<BloomConfig>({
   modelType: "bloom",
   parse,
-  architectures: { BloomForCausalLM: { task: "causal-lm", build: bloomForCausalLm } },
+  architectures: {
+    BloomForCausalLM: { task: "causal-lm", build: bloomForCausalLm },
+    BloomModel: { task: "features", build: (c) => features(bloomModel(c)) },
+  },
   facts: (c) => ({ vocabSize: c.vocab_size, contextLength: undefined }),
   fresh: ({ vocabSize, layers, heads, d, dropout }) => ({
     apply_residual_connection_post_layernorm: false,

@@ -6,7 +6,7 @@ import { linear } from "../nn/linear.js";
 import { rmsNorm } from "../nn/rms-norm.js";
 import { add, mul } from "../ops/elementwise.js";
 import { split } from "../ops/shape.js";
-import { freshLlama, type LlamaConfig, llamaAttention, llamaFacts, llamaForCausalLm, parseLlama } from "./llama.js";
+import { freshLlama, type LlamaConfig, llamaArchitectures, llamaAttention, llamaFacts, parseLlama } from "./llama.js";
 import { defineModel, type ModelFamily } from "./model.js";
 
 /** SwiGLU with the gate's and the other projection's rows in one matrix. `[..., d]` → `[..., d]`. */
@@ -81,12 +81,12 @@ const family: Pick<ModelFamily<LlamaConfig>, "parse" | "fresh" | "facts" | "chec
 export const glm = defineModel<LlamaConfig>({
   ...family,
   modelType: "glm",
-  architectures: { GlmForCausalLM: { task: "causal-lm", build: (c) => llamaForCausalLm(c, block(false)) } },
+  architectures: llamaArchitectures("Glm", block(false)),
 });
 
 /** GLM-4-0414 (2025): norms behind attention and feed-forward as well; parity with transformers' `Glm4ForCausalLM`. */
 export const glm4 = defineModel<LlamaConfig>({
   ...family,
   modelType: "glm4",
-  architectures: { Glm4ForCausalLM: { task: "causal-lm", build: (c) => llamaForCausalLm(c, block(true)) } },
+  architectures: llamaArchitectures("Glm4", block(true)),
 });

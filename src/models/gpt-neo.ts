@@ -11,6 +11,7 @@ import { lmHead } from "../nn/lm-head.js";
 import { multiHeadedAttention } from "../nn/multi-headed-attention.js";
 import { learnedPositions } from "../nn/positions.js";
 import { add } from "../ops/elementwise.js";
+import { features } from "./features.js";
 import { defineModel } from "./model.js";
 
 /**
@@ -162,7 +163,10 @@ export const gptNeoForCausalLm = (c: GptNeoConfig) =>
 export const gptNeo = defineModel<GptNeoConfig>({
   modelType: "gpt_neo",
   parse,
-  architectures: { GPTNeoForCausalLM: { task: "causal-lm", build: gptNeoForCausalLm } },
+  architectures: {
+    GPTNeoForCausalLM: { task: "causal-lm", build: gptNeoForCausalLm },
+    GPTNeoModel: { task: "features", build: (c) => features(gptNeoModel(c)) },
+  },
   facts: (c) => ({ vocabSize: c.vocab_size, contextLength: c.max_position_embeddings }),
   fresh: ({ vocabSize, contextLength, layers, heads, d, dropout }) => {
     const attention_layers = Array.from({ length: layers }, (_, i) => layerKinds[i % 2]!);

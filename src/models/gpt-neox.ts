@@ -10,6 +10,7 @@ import { lmHead } from "../nn/lm-head.js";
 import { multiHeadedAttention } from "../nn/multi-headed-attention.js";
 import { rotaryPositions } from "../nn/rotary-positions.js";
 import { add } from "../ops/elementwise.js";
+import { features } from "./features.js";
 import { defineModel } from "./model.js";
 import { parseRopeParameters, type RopeParameters } from "./rope-parameters.js";
 
@@ -94,14 +95,13 @@ const block = (c: GptNeoXConfig) => {
   );
 };
 
-/** Logits `[b, t, v]`. The head is the embedding's transpose where `tie_word_embeddings` is true. */
-export const gptNeoXForCausalLm = (c: GptNeoXConfig) => {
-  const { vocab_size, hidden_size: d, initializer_range: std } = c;
-  const model = module(
+/** The model without a head: `ids: [b, t]` → `[b, t, d]`. */
+export const gptNeoXModel = (c: GptNeoXConfig) =>
+  module(
     {
-      embed_in: embedToken(vocab_size, d, { std }),
+      embed_in: embedToken(c.vocab_size, c.hidden_size, { std: c.initializer_range }),
       layers: Array.from({ length: c.num_hidden_layers }, () => block(c)),
-      final_layer_norm: layerNorm(d, c.layer_norm_eps),
+      final_layer_norm: layerNorm(c.hidden_size, c.layer_norm_eps),
     },
     ({ embed_in, layers, final_layer_norm }, ids: Tensor, ctx: Context) => {
       let x = ctx.dropout(embed_in(ids), c.hidden_dropout); // [b, t, d]
@@ -109,17 +109,25 @@ export const gptNeoXForCausalLm = (c: GptNeoXConfig) => {
       return final_layer_norm(x);
     },
   );
-  return module(
-    { gpt_neox: model, embed_out: lmHead(d, vocab_size, { tied: c.tie_word_embeddings, std }) },
+
+/** With the language-model head: logits `[b, t, v]`. The head is the embedding's transpose where `tie_word_embeddings` is true. */
+export const gptNeoXForCausalLm = (c: GptNeoXConfig) =>
+  module(
+    {
+      gpt_neox: gptNeoXModel(c),
+      embed_out: lmHead(c.hidden_size, c.vocab_size, { tied: c.tie_word_embeddings, std: c.initializer_range }),
+    },
     ({ gpt_neox, embed_out }, ids: Tensor, ctx: Context) =>
       embed_out(ctx.scored(gpt_neox(ids, ctx)), gpt_neox.params.embed_in.weight),
   );
-};
 
 export const gptNeoX = defineModel<GptNeoXConfig>({
   modelType: "gpt_neox",
   parse,
-  architectures: { GPTNeoXForCausalLM: { task: "causal-lm", build: gptNeoXForCausalLm } },
+  architectures: {
+    GPTNeoXForCausalLM: { task: "causal-lm", build: gptNeoXForCausalLm },
+    GPTNeoXModel: { task: "features", build: (c) => features(gptNeoXModel(c)) },
+  },
   facts: (c) => ({ vocabSize: c.vocab_size, contextLength: c.rope_parameters.contextLength }),
   fresh: ({ vocabSize, contextLength, layers, heads, d, dropout }) => ({
     attention_bias: true,

@@ -13,6 +13,7 @@ import { lastTokenPooling } from "../nn/pooling.js";
 import { learnedPositions } from "../nn/positions.js";
 import { add, cast, equal, not } from "../ops/elementwise.js";
 import { split } from "../ops/shape.js";
+import { features } from "./features.js";
 import { type Labels, parseLabels } from "./labels.js";
 import { defineModel } from "./model.js";
 
@@ -152,6 +153,7 @@ export const gpt2 = defineModel<Gpt2Config>({
   parse,
   architectures: {
     GPT2LMHeadModel: { task: "causal-lm", build: gpt2LmHeadModel },
+    GPT2Model: { task: "features", build: (c) => features(gpt2Model(c)) },
     GPT2ForSequenceClassification: { task: "sequence-classification", build: gpt2ForSequenceClassification },
   },
   facts: (c) => ({

@@ -110,7 +110,15 @@ export const gpt3 = defineModel<Gpt3Config>({
     return config;
   },
   architectures: { Gpt3LMHeadModel: { task: "causal-lm", build: gpt3LmHeadModel } },
-  presets: gpt3Sizes,
+  presets: {
+    configs: gpt3Sizes,
+    fresh: (c, { vocabSize, contextLength, dropout }) => ({
+      ...c,
+      dropout,
+      n_positions: contextLength,
+      vocab_size: vocabSize,
+    }),
+  },
   facts: (c) => ({ vocabSize: c.vocab_size, contextLength: c.n_positions }),
   fresh: ({ vocabSize, contextLength, layers, heads, d, dropout }) => ({
     attention_window: Math.max(1, Math.floor(contextLength / 2)),

@@ -10,6 +10,7 @@ import { multiHeadedAttention } from "../nn/multi-headed-attention.js";
 import { rmsNorm } from "../nn/rms-norm.js";
 import { rotaryPositions } from "../nn/rotary-positions.js";
 import { add } from "../ops/elementwise.js";
+import { features } from "./features.js";
 import { defineModel, type ModelFamily, type ModelSizes } from "./model.js";
 import { parsePaddingId } from "./padding-id.js";
 import { parseRopeParameters, type RopeFields, type RopeParameters } from "./rope-parameters.js";
@@ -144,18 +145,17 @@ const block = (c: LlamaConfig, layer: number) => {
 };
 
 // biome-ignore lint/suspicious/noExplicitAny: blocks differ in their parameters
-type Block = Module<any, [x: Tensor, ctx: Context], Tensor>;
+type LayerOf = (c: LlamaConfig, layer: number) => Module<any, [x: Tensor, ctx: Context], Tensor>;
 
 /**
- * A language model of such blocks: logits `[b, t, v]`. The head is the embedding's transpose where `tie_word_embeddings` is true.
+ * The model without a head: `ids: [b, t]` → `[b, t, d]`.
  *
  * @param layerOf the block of each layer. Default LLaMA's
  */
-export const llamaForCausalLm = (c: LlamaConfig, layerOf: (c: LlamaConfig, layer: number) => Block = block) => {
-  const std = c.initializer_range;
-  const model = module(
+export const llamaModel = (c: LlamaConfig, layerOf: LayerOf = block) =>
+  module(
     {
-      embed_tokens: embedToken(c.vocab_size, c.hidden_size, { std, padding: c.pad_token_id }),
+      embed_tokens: embedToken(c.vocab_size, c.hidden_size, { std: c.initializer_range, padding: c.pad_token_id }),
       layers: Array.from({ length: c.num_hidden_layers }, (_, layer) => layerOf(c, layer)),
       norm: rmsNorm(c.hidden_size, c.rms_norm_eps),
     },
@@ -165,12 +165,23 @@ export const llamaForCausalLm = (c: LlamaConfig, layerOf: (c: LlamaConfig, layer
       return norm(x);
     },
   );
-  return module(
-    { model, lm_head: lmHead(c.hidden_size, c.vocab_size, { tied: c.tie_word_embeddings, std }) },
+
+/** With the language-model head: logits `[b, t, v]`. The head is the embedding's transpose where `tie_word_embeddings` is true. */
+export const llamaForCausalLm = (c: LlamaConfig, layerOf?: LayerOf) =>
+  module(
+    {
+      model: llamaModel(c, layerOf),
+      lm_head: lmHead(c.hidden_size, c.vocab_size, { tied: c.tie_word_embeddings, std: c.initializer_range }),
+    },
     ({ model, lm_head }, ids: Tensor, ctx: Context) =>
       lm_head(ctx.scored(model(ids, ctx)), model.params.embed_tokens.weight),
   );
-};
+
+/** The forms that all of them come in, by the name their classes begin with. */
+export const llamaArchitectures = (name: string, layerOf?: LayerOf): ModelFamily<LlamaConfig>["architectures"] => ({
+  [`${name}ForCausalLM`]: { task: "causal-lm", build: (c) => llamaForCausalLm(c, layerOf) },
+  [`${name}Model`]: { task: "features", build: (c) => features(llamaModel(c, layerOf)) },
+});
 
 /** A fresh configuration of the fields that all of them share; the head is tied, which suits small vocabularies and models. */
 export const freshLlama = ({ vocabSize, contextLength, layers, heads, d, dropout }: ModelSizes) => ({
@@ -210,6 +221,6 @@ export const llama = defineModel<LlamaConfig>({
       windows: Array<null>(shared.num_hidden_layers).fill(null),
     };
   },
-  architectures: { LlamaForCausalLM: { task: "causal-lm", build: (c) => llamaForCausalLm(c) } },
+  architectures: llamaArchitectures("Llama"),
   fresh: (sizes) => ({ ...freshLlama(sizes), attention_bias: false, mlp_bias: false }),
 });

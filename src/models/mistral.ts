@@ -1,4 +1,4 @@
-import { eachProjection, freshLlama, type LlamaConfig, llamaFacts, llamaForCausalLm, parseLlama } from "./llama.js";
+import { eachProjection, freshLlama, type LlamaConfig, llamaArchitectures, llamaFacts, parseLlama } from "./llama.js";
 import { defineModel } from "./model.js";
 
 /** Mistral: LLaMA over a sliding window in every layer. Jiang et al. 2023; parity with transformers' `MistralForCausalLM`. */
@@ -17,6 +17,6 @@ export const mistral = defineModel<LlamaConfig>({
       windows: Array<number | null>(shared.num_hidden_layers).fill(window),
     };
   },
-  architectures: { MistralForCausalLM: { task: "causal-lm", build: (c) => llamaForCausalLm(c) } },
+  architectures: llamaArchitectures("Mistral"),
   fresh: (sizes) => ({ ...freshLlama(sizes), sliding_window: Math.max(1, Math.floor(sizes.contextLength / 2)) }),
 });

@@ -57,6 +57,8 @@ export type Architecture<C> =
 export interface ModelFacts {
   /** Tokens it knows. */
   readonly vocabSize: number;
+  /** Tokens that a source may consist of. Default `vocabSize`. */
+  readonly sourceVocabSize?: number | undefined;
   /** Most tokens it sees at once, in its decoder where it has two halves; undefined: no bound. */
   readonly contextLength: number | undefined;
   /** Most tokens of an encoder-decoder's source; undefined: no bound, or no source. */
@@ -81,6 +83,9 @@ export interface ModelSizes {
   readonly padding?: number | undefined;
 }
 
+/** What a configuration that a paper names leaves open when it is trained from nothing. */
+export type PresetSizes = Pick<ModelSizes, "vocabSize" | "contextLength" | "dropout">;
+
 /** A family of models: how its config.json is read, what it can be, how its checkpoint is laid out. */
 export interface ModelFamily<C> {
   readonly kind: "family";
@@ -91,7 +96,11 @@ export interface ModelFamily<C> {
   /** By class name; the first is used where config.json names none, and for a fresh model unless a task is asked for. */
   readonly architectures: Readonly<Record<string, Architecture<C>>>;
   /** Configurations that a paper names, by their names there. */
-  readonly presets?: Readonly<Record<string, C>>;
+  readonly presets?: {
+    readonly configs: Readonly<Record<string, C>>;
+    /** The config.json of a fresh model of such a configuration, for a vocabulary and a context of its own. */
+    fresh(config: C, sizes: PresetSizes): Readonly<Record<string, unknown>>;
+  };
   facts(config: C): ModelFacts;
   /** What it is trained for on running text unless told otherwise, as the trainer calls it. Default: what its heads allow. */
   readonly pretraining?: string;

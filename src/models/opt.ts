@@ -13,6 +13,7 @@ import { lmHead } from "../nn/lm-head.js";
 import { multiHeadedAttention } from "../nn/multi-headed-attention.js";
 import { learnedPositions, tokenPositions } from "../nn/positions.js";
 import { add } from "../ops/elementwise.js";
+import { features } from "./features.js";
 import { defineModel } from "./model.js";
 import { parsePaddingId } from "./padding-id.js";
 
@@ -156,7 +157,10 @@ export const optForCausalLm = (c: OptConfig) =>
 export const opt = defineModel<OptConfig>({
   modelType: "opt",
   parse,
-  architectures: { OPTForCausalLM: { task: "causal-lm", build: optForCausalLm } },
+  architectures: {
+    OPTForCausalLM: { task: "causal-lm", build: optForCausalLm },
+    OPTModel: { task: "features", build: (c) => features(optModel(c)) },
+  },
   facts: (c) => ({ vocabSize: c.vocab_size, contextLength: c.max_position_embeddings }),
   fresh: ({ vocabSize, contextLength, layers, heads, d, dropout, padding = null }) => ({
     activation_function: "relu",

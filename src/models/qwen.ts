@@ -1,5 +1,5 @@
 import type { ConfigReader } from "../core/config-reader.js";
-import { eachProjection, freshLlama, type LlamaConfig, llamaFacts, llamaForCausalLm, parseLlama } from "./llama.js";
+import { eachProjection, freshLlama, type LlamaConfig, llamaArchitectures, llamaFacts, parseLlama } from "./llama.js";
 import { defineModel } from "./model.js";
 
 const layerTypes = ["full_attention", "sliding_attention"] as const;
@@ -34,7 +34,7 @@ export const qwen2 = defineModel<LlamaConfig>({
       windows: parseWindows(c, shared.num_hidden_layers),
     };
   },
-  architectures: { Qwen2ForCausalLM: { task: "causal-lm", build: (c) => llamaForCausalLm(c) } },
+  architectures: llamaArchitectures("Qwen2"),
   fresh: (sizes) => ({ ...freshLlama(sizes), use_sliding_window: false }),
 });
 
@@ -52,6 +52,6 @@ export const qwen3 = defineModel<LlamaConfig>({
       windows: parseWindows(c, shared.num_hidden_layers),
     };
   },
-  architectures: { Qwen3ForCausalLM: { task: "causal-lm", build: (c) => llamaForCausalLm(c) } },
+  architectures: llamaArchitectures("Qwen3"),
   fresh: (sizes) => ({ ...freshLlama(sizes), attention_bias: false, use_sliding_window: false }),
 });

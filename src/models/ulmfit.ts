@@ -13,6 +13,7 @@ import { relu } from "../ops/activation.js";
 import { add } from "../ops/elementwise.js";
 import { matmul } from "../ops/matmul.js";
 import { concat, reshape, slice } from "../ops/shape.js";
+import { features } from "./features.js";
 import { type Labels, parseLabels } from "./labels.js";
 import { defineModel } from "./model.js";
 
@@ -146,6 +147,7 @@ export const ulmfit = defineModel<AwdLstmConfig>({
   parse,
   architectures: {
     AwdLstmLM: { task: "causal-lm", build: awdLstmLm },
+    AwdLstm: { task: "features", build: (c) => features(awdLstm(c)) },
     AwdLstmForSequenceClassification: { task: "sequence-classification", build: awdLstmForSequenceClassification },
   },
   facts: (c) => ({

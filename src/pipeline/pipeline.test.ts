@@ -134,6 +134,17 @@ describe("text-classification", () => {
   });
 });
 
+it("has transformers' other names of tasks", async () => {
+  const [classifier, tagger] = [tinyBert("BertForSequenceClassification"), tinyBert("BertForTokenClassification")];
+  using classify = await pipeline("text-classification", classifier);
+  using feel = await pipeline("sentiment-analysis", classifier);
+  expect(await feel(texts)).toEqual(await classify(texts));
+  using tag = await pipeline("token-classification", tagger);
+  using name = await pipeline("ner", tagger);
+  expect(await name(texts)).toEqual(await tag(texts));
+  await expect(name(1 as never)).rejects.toThrow("pipeline ner: called with 1");
+});
+
 describe("token-classification", () => {
   const labels = labelled("O", "B-PER", "I-PER", "B-LOC", "I-LOC");
   const model = tinyBert("BertForTokenClassification", labels);

@@ -20,7 +20,11 @@ import { openTokenClassification, type TokenClassification } from "./token-class
 export interface Pipelines {
   "fill-mask": FillMask;
   "text-classification": TextClassification;
+  /** Another name of text-classification, as in transformers. */
+  "sentiment-analysis": TextClassification;
   "token-classification": TokenClassification;
+  /** Another name of token-classification. */
+  ner: TokenClassification;
   "question-answering": QuestionAnswering;
   "feature-extraction": FeatureExtraction;
   "text-generation": TextGeneration;
@@ -47,7 +51,9 @@ type Opener<T extends PipelineTask> = (opened: OpenedModel) => Promise<Pipelines
 const openers: { readonly [T in PipelineTask]: readonly [Task, Opener<T>] } = {
   "fill-mask": ["masked-lm", openFillMask],
   "text-classification": ["sequence-classification", openTextClassification],
+  "sentiment-analysis": ["sequence-classification", openTextClassification],
   "token-classification": ["token-classification", openTokenClassification],
+  ner: ["token-classification", openTokenClassification],
   "question-answering": ["question-answering", openQuestionAnswering],
   "feature-extraction": ["features", openFeatureExtraction],
   "text-generation": ["causal-lm", openTextGeneration],

@@ -32,6 +32,7 @@ export interface Rewriting<R, O = RewriteOptions> {
   (text: string, options?: O): Promise<readonly R[]>;
   (texts: readonly string[], options: O & { readonly numReturnSequences: number }): Promise<readonly (readonly R[])[]>;
   (texts: readonly string[], options?: O & { readonly numReturnSequences?: undefined }): Promise<readonly R[]>;
+  (texts: readonly string[], options: O): Promise<readonly (R | readonly R[])[]>;
 }
 
 export type TextToText = Rewriting<{ readonly generated_text: string }>;

@@ -332,6 +332,11 @@ describe("what cannot be trained is refused before anything is written", () => {
     ],
     ["sizes that do not fit", { d: 15 }, /n_embd|heads/],
     [
+      "a family that is given as a field",
+      { model_config: { model_type: "bert" } },
+      /^model_config: model_type come from the family and the task$/,
+    ],
+    [
       "an optimizer that has nothing to update",
       { model: "feed-forward-lm", optimizer: "muon" as const },
       /^optimizer: muon has nothing to update, feed-forward-lm has no matrices in numbered layers$/,

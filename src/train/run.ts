@@ -9,9 +9,9 @@ import type { GenerationConfig } from "../hub/generation-config.js";
 import { isObject, readJsonObject } from "../hub/json-file.js";
 import { ioError } from "../hub/regular-file.js";
 import type { FileRecord } from "../hub/text-file.js";
-import { familyOf } from "../models/index.js";
+import { familyOf, presetNames, presetOf } from "../models/index.js";
 import { labelFields } from "../models/labels.js";
-import type { AnyModelFamily, Task } from "../models/model.js";
+import type { AnyModelFamily, ModelSizes, Task } from "../models/model.js";
 import { describeModel, type LanguageModel, readChangedConfig, readModel } from "../pretrained/load-model.js";
 import { defaultThreads } from "../runtime/threads.js";
 import { loadTokenizer, saveTokenizer } from "../text/load-tokenizer.js";
@@ -31,6 +31,7 @@ import {
   suitingTask,
   type TaskData,
   type TrainingTask,
+  taskByColumns,
   taskOf,
   taskSettings,
   trainingTasks,
@@ -76,7 +77,7 @@ export async function startRun(given: TrainSettings, options: PrepareOptions = {
   if (existsSync(join(out, "config.json")))
     throw new TesseraError("argument", `${out}: there is a model already. Choose another folder`);
   const described = from === null ? undefined : describeFolder(from, given);
-  const task = taskFor(given, described?.family ?? familyOf(given.model, "model"), described?.task);
+  const task = await taskFor(given, described?.family ?? freshFamily(given), described?.task);
   requireUsed(given, task);
   const source = await task.read(given);
   const loaded = described && loadFor(from!, described, task, source, given);
@@ -245,14 +246,22 @@ function requireSameFiles(files: readonly FileRecord[], before: RunRecord["files
 // --- preparing --------------------------------------------------------------------------------------------------------
 
 /**
- * What is trained: as the settings say, or what suits the data and the head of the checkpoint, or the family.
+ * What is trained: as the settings say, or what the columns of the data are for, or what suits the data and the head of the checkpoint,
+ * or the family.
  *
  * @throws TesseraError `config` where the family cannot do it
  */
-function taskFor({ task: name, data }: TrainSettings, family: AnyModelFamily, head?: Task): TrainingTask {
+async function taskFor(
+  { task: name, data }: TrainSettings,
+  family: AnyModelFamily,
+  head?: Task,
+): Promise<TrainingTask> {
   const heads = new Set(Object.values(family.architectures).map(({ task }) => task));
   const own = new Set(trainingTasks.flatMap((task) => (task.head === head ? [task.head] : [])));
-  const task = name === null ? suitingTask(own.size > 0 ? own : heads, family.pretraining, data) : taskOf(name);
+  const task =
+    name === null
+      ? ((await taskByColumns(heads, head, data)) ?? suitingTask(own.size > 0 ? own : heads, family.pretraining, data))
+      : taskOf(name);
   if (!task) throw new TesseraError("config", `task: ${family.modelType} has none that it is trained for`);
   if (!heads.has(task.head)) {
     const possible = trainingTasks.filter((other) => heads.has(other.head)).map((other) => other.name);
@@ -307,13 +316,30 @@ async function tokenizerFor(
   );
 }
 
+const freshFamily = ({ model }: TrainSettings): AnyModelFamily =>
+  presetOf(model)?.family ?? familyOf(model, "model", presetNames);
+
+/** @throws TesseraError `config` for more tokens than the configuration that a paper names has */
+function freshConfig(settings: TrainSettings, sizes: ModelSizes): Readonly<Record<string, unknown>> {
+  const preset = presetOf(settings.model);
+  if (!preset) return freshFamily(settings).fresh(sizes);
+  const { contextLength = Number.POSITIVE_INFINITY, vocabSize } = preset.family.facts(preset.config);
+  for (const [what, asked, most] of [
+    ["context_length", sizes.contextLength, contextLength],
+    ["tokenizer", sizes.vocabSize, vocabSize],
+  ] as const)
+    if (asked > most)
+      throw new TesseraError("config", `${what}: more tokens than ${settings.model} has, ${asked} vs ${most}`);
+  return preset.fresh(sizes);
+}
+
 function freshModel(
   settings: TrainSettings,
   task: TrainingTask,
   { labels }: TaskData,
   tokenizer: LoadedTokenizer,
 ): LanguageModel {
-  const family = familyOf(settings.model, "model");
+  const family = freshFamily(settings);
   const { bos, eos, pad } = tokenizer.specialTokens;
   const tokens = {
     bos_token_id: bos ?? null,
@@ -329,9 +355,12 @@ function freshModel(
     dropout: settings.dropout,
     ...(pad === undefined ? {} : { padding: pad }),
   };
+  const fixed = Object.keys(settings.model_config).filter((name) => name === "model_type" || name === "architectures");
+  if (fixed.length > 0)
+    throw new TesseraError("config", `model_config: ${fixed.join(" and ")} come from the family and the task`);
   const architecture = Object.entries(family.architectures).find(([, { task: head }]) => head === task.head)![0];
   const rawConfig = {
-    ...family.fresh(sizes),
+    ...freshConfig(settings, sizes),
     ...tokens,
     ...(labels ? labelFields(labels) : {}),
     ...settings.model_config,

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { TesseraError } from "../core/errors.js";
 import { quote } from "../core/quote.js";
 import { readJsonObject } from "../hub/json-file.js";
+import { presetOf } from "../models/index.js";
 import { optimizerNames } from "./optimizer.js";
 import { decayNames } from "./schedule.js";
 
@@ -17,10 +18,15 @@ const text = z.string().min(1);
 export const trainSettingsSchema = z.strictObject({
   data: z.array(text).min(1).describe("text files in UTF-8"),
   out: text.describe("folder for the trained model and the state of the run"),
-  task: text.nullable().default(null).describe("what it is trained for; default: what the family is pre-trained for"),
+  task: text
+    .nullable()
+    .default(null)
+    .describe("what it is trained for; default: what the columns are for, else what the family is pre-trained for"),
 
   from: text.nullable().default(null).describe("model folder to fine-tune; its sizes and tokenizer are kept"),
-  model: text.default("gpt2").describe("family of a model from scratch"),
+  model: text
+    .default("gpt2")
+    .describe("family of a model from scratch, or a configuration that its paper names: gpt3-small"),
   layers: whole(1).default(4).describe("blocks of a model from scratch"),
   heads: whole(1).default(4).describe("attention heads of a model from scratch"),
   d: whole(1).default(256).describe("model size of a model from scratch"),
@@ -245,6 +251,9 @@ function contradictions(settings: TrainSettings, chosen: Readonly<Record<string,
   const fixed = fromScratch.filter((key) => chosen[key] !== undefined && chosen[key] !== null);
   if (from !== null && fixed.length > 0)
     problems.push(`${fixed.join(", ")} cannot be chosen when fine-tuning ${quote(from)}`);
+  const sizes = (["layers", "heads", "d"] as const).filter((key) => fixed.includes(key));
+  if (from === null && sizes.length > 0 && presetOf(settings.model))
+    problems.push(`${sizes.join(", ")} cannot be chosen beside ${quote(settings.model)}, which has its own`);
   return problems;
 }
 

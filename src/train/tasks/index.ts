@@ -1,6 +1,6 @@
 import { TesseraError } from "../../core/errors.js";
 import type { Task } from "../../models/model.js";
-import { isDataSet } from "../examples.js";
+import { isDataSet, readExamples } from "../examples.js";
 import { bidirectionalLm } from "./bidirectional-lm.js";
 import { blankInfilling } from "./blank-infilling.js";
 import { causalLm } from "./causal-lm.js";
@@ -45,6 +45,23 @@ export function suitingTask(
   const possible = trainingTasks.filter(({ head }) => heads.has(head));
   const suiting = possible.filter(({ uses }) => uses.includes("text_column") === data.every(isDataSet));
   return suiting.find(({ name }) => name === pretraining) ?? suiting[0] ?? possible[0];
+}
+
+/**
+ * The task for one of the heads whose columns the first data set has, `own` heads first; undefined where there is none.
+ *
+ * @throws TesseraError as reading the data set does
+ */
+export async function taskByColumns(
+  heads: ReadonlySet<Task>,
+  own: Task | undefined,
+  data: readonly string[],
+): Promise<TrainingTask | undefined> {
+  const possible = trainingTasks.filter(({ head, columns }) => heads.has(head) && columns);
+  if (possible.length === 0 || !data.every(isDataSet)) return undefined;
+  const [first] = (await readExamples(data[0]!)).examples;
+  const suiting = possible.filter(({ columns }) => columns!.every((column) => Object.hasOwn(first!, column)));
+  return suiting.find(({ head }) => head === own) ?? suiting[0];
 }
 
 /** The task of a name. @throws TesseraError `config` naming the known ones */

@@ -18,6 +18,7 @@ export const questionAnswering: TrainingTask<ExampleData> = {
   name: "question-answering",
   head: "question-answering",
   tokenizer: "wordpiece",
+  columns: ["question", "context", "answers"],
   uses: ["text_column", "pair_column", "label_column"],
   read: (settings) =>
     readExampleData(settings, ({ example, where }) => [

@@ -15,6 +15,7 @@ export const sequenceClassification: TrainingTask<ExampleData> = {
   name: "sequence-classification",
   head: "sequence-classification",
   tokenizer: "wordpiece",
+  columns: ["text", "label"],
   uses: ["text_column", "pair_column", "label_column", "problem_type"],
   async read(settings) {
     const { text_column = "text", pair_column } = columns(settings);

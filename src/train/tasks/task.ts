@@ -18,6 +18,8 @@ export interface TrainingTask<D extends TaskData = any> {
   readonly head: Task;
   /** The tokenizer that is trained on the data unless another is chosen. */
   readonly tokenizer: TokenizerKind;
+  /** Columns of its data sets, where the settings name no others; undefined for running text. */
+  readonly columns?: readonly string[];
   /** Settings that it reads and not every task does. */
   readonly uses: readonly TaskSetting[];
   /** Reads the data. @throws TesseraError `io` or `data` naming the file and the fault */

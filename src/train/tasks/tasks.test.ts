@@ -187,6 +187,36 @@ describe("training for a task", { timeout: 120_000 }, () => {
   });
 });
 
+describe("without a task", () => {
+  const guess = async (file: string, settings: Partial<TrainSettingsInput>) => {
+    const out = place(`run-${runs++}`);
+    return startRun(parseTrainSettings({ ...base, ...settings, data: [place(file)], out }));
+  };
+
+  it.each([
+    ["kinds.jsonl", "bert", "sequence-classification"],
+    ["tags.jsonl", "bert", "token-classification"],
+    ["questions.jsonl", "bert", "question-answering"],
+    ["dictation.jsonl", "bart", "text-to-text"],
+    ["kinds.jsonl", "bart", "sequence-classification"],
+    ["text.txt", "bart", "denoising"],
+  ])("%s trains %s for %s", async (file, model, task) => {
+    expect((await guess(file, { model })).task.name).toBe(task);
+  });
+
+  it("a checkpoint goes on with its own task, or gets the head that the columns are for", async () => {
+    const { ready } = await run("tags.jsonl", { model: "bert", steps: 1 });
+    const own = { layers: undefined, heads: undefined, d: undefined, dropout: undefined, vocab_size: undefined };
+    const more = { ...own, from: ready.settings.out };
+    const both = { text: "The whale sang .", label: "beast", tokens: ["whale"], tags: ["B-WHO"] };
+    lines("both.jsonl", Array(40).fill(both));
+    expect((await guess("both.jsonl", more)).task.name).toBe("token-classification");
+    const { task, warnings } = await guess("questions.jsonl", more);
+    expect(task.name).toBe("question-answering");
+    expect(warnings.join()).toContain("qa_outputs.weight");
+  });
+});
+
 describe("refused", () => {
   it.each([
     [

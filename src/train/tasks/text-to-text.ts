@@ -13,6 +13,7 @@ export const textToText: TrainingTask<ExampleData> = {
   name: "text-to-text",
   head: "seq2seq-lm",
   tokenizer: "roberta",
+  columns: ["source", "target"],
   uses: ["text_column", "label_column", "target_length", "label_smoothing"],
   read: (settings) =>
     readExampleData(settings, ({ example, where }) => [
@@ -31,6 +32,7 @@ export const textToText: TrainingTask<ExampleData> = {
       layout.single(
         tokenizer.encode(text, { addSpecialTokens: false }).slice(0, most - Math.max(1, layout.specials.single)),
       ).ids;
+    const asSource = endSource(tokenizer);
     const ended = (ids: readonly number[]) => (ids.at(-1) === eos ? ids : [...ids, eos]);
     const prepared = ({ example, where }: LocatedExample): TextPair => {
       const source = textIn(example, settings.text_column ?? "source", where);
@@ -38,7 +40,7 @@ export const textToText: TrainingTask<ExampleData> = {
       return {
         source,
         target,
-        sourceIds: endSource(tokenizer, framed(source, length)),
+        sourceIds: asSource(framed(source, length)),
         targetIds: ended(framed(target, targetLength)),
       };
     };

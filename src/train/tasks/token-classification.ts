@@ -15,6 +15,7 @@ export const tokenClassification: TrainingTask<ExampleData> = {
   name: "token-classification",
   head: "token-classification",
   tokenizer: "wordpiece",
+  columns: ["tokens", "tags"],
   uses: ["text_column", "label_column"],
   async read(settings) {
     const data = await readExampleData(settings, (located) => [wordsOf(located, settings).join(" ")]);
