@@ -4,7 +4,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../../test/train/tiny-run.js";
 import { readTextFile, type TextFile } from "../hub/text-file.js";
 import { trainCharacterTokenizer } from "../text/character-tokenizer.js";
-import { encodeCorpus } from "./corpus.js";
+import { documentsOf, encodeCorpus } from "./corpus.js";
 
 const folder = temporaryFolder();
 afterAll(() => folder[Symbol.dispose]());
@@ -48,6 +48,11 @@ describe("reading a text", () => {
 });
 
 describe("encoding a corpus", () => {
+  it("gives a separator the line break behind it, and no more", () => {
+    expect(documentsOf("a\n--\nb\n\nc--\r\n d\n", "--")).toEqual(["a\n", "b\n\nc", " d\n"]);
+    expect(documentsOf("\na--\n\nb--\n", "--")).toEqual(["\na", "\nb"]);
+  });
+
   const text = (content: string, path = "a.txt"): TextFile => ({
     path,
     text: content,

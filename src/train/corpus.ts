@@ -28,11 +28,13 @@ export interface Corpus {
   readonly documents: number;
 }
 
-/** The documents of a file. */
+/** The documents of a file. A line break right after a separator is the separator's: no document begins with it. */
 export function documentsOf(text: string, separator: string | undefined): string[] {
-  return separator === undefined || separator === ""
-    ? [text]
-    : text.split(separator).filter((document) => document.trim() !== "");
+  if (separator === undefined || separator === "") return [text];
+  return text
+    .split(separator)
+    .map((document, i) => (i === 0 ? document : document.replace(/^\r?\n/, "")))
+    .filter((document) => document.trim() !== "");
 }
 
 /**
