@@ -33,7 +33,7 @@ describe("tessera inspect", () => {
     const [svg, html] = [join(folder, "a.svg"), join(folder, "a.html")];
     const said = await run("Call me Ishmael.", "--layer", "1", "--head", "3", "--svg", svg, "--html", html);
     const lines = said.split("\n");
-    expect(lines[0]).toBe("layer 1, head 3 of 6 (transformer.h.1.attn)");
+    expect(lines[0]).toBe("layer 1, head 3 of 6 (model.layers.1.self_attn)");
     expect(lines.some((line) => /^ +·me ██/.test(line) || /^ +·me [░▒▓█· ]+$/.test(line))).toBe(true);
     expect(readFileSync(svg, "utf8")).toMatch(/^<svg .*<\/svg>\n$/s);
     expect(readFileSync(html, "utf8")).toContain("<h1>Call me Ishmael.</h1>");
@@ -42,17 +42,17 @@ describe("tessera inspect", () => {
 
   it("gives the same as JSON", async () => {
     const said = JSON.parse(await run("Call me", "--head", "0", "--json"));
-    expect(said).toMatchObject({ kind: "self", layer: 0, head: 0, path: "transformer.h.0.attn.attention_weights" });
+    expect(said).toMatchObject({ kind: "self", layer: 0, head: 0, path: "model.layers.0.self_attn.attention_weights" });
     expect(said.weights).toHaveLength(said.queries.length);
     for (const row of said.weights) expect(row.reduce((a: number, b: number) => a + b)).toBeCloseTo(1, 4);
   });
 
   it("lists paths, and reads layers with the head", async () => {
-    expect(await run("--list")).toContain("transformer.h.3.attn.attention_weights  float32[b, 6, t, t]");
+    expect(await run("--list")).toContain("model.layers.3.self_attn.attention_weights  float32[b, 6, t, t]");
     const lens = JSON.parse(await run("Call me", "--lens", "--json"));
     expect(lens.layers.map(({ path }: { path: string }) => path)).toEqual([
-      "transformer.embeddings",
-      ...[0, 1, 2, 3].map((i) => `transformer.h.${i}`),
+      "model.embed_tokens",
+      ...[0, 1, 2, 3].map((i) => `model.layers.${i}`),
     ]);
     expect((await run("Call me", "--lens")).split("\n")).toHaveLength(lens.tokens.length + 1);
   });
