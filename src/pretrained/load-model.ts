@@ -76,6 +76,10 @@ export function architectureFor({ architectures, modelType }: AnyModelFamily, ta
   throw new TesseraError("unsupported", `${modelType}: it has no head for ${task} (${tasks})`);
 }
 
+/** The fields that say what a config.json is of, and are therefore not chosen as fields. */
+export const identifyingFields = (fields: Readonly<Record<string, unknown>>): readonly string[] =>
+  Object.keys(fields).filter((name) => name === "model_type" || name === "architectures");
+
 /**
  * The config.json of a folder with other fields on top.
  *
@@ -85,7 +89,7 @@ export function architectureFor({ architectures, modelType }: AnyModelFamily, ta
 export function readChangedConfig(folder: string, changes: Readonly<Record<string, unknown>> = {}): RawConfig {
   const config = readConfig(folder);
   const names = Object.keys(changes);
-  const fixed = names.filter((name) => name === "model_type" || name === "architectures");
+  const fixed = identifyingFields(changes);
   if (fixed.length > 0)
     throw new TesseraError(
       "argument",

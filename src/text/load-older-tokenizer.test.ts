@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { tokenizerAnswers } from "../../test/support/tokenizer-answers.js";
 import { loadTokenizer, saveTokenizer } from "./load-tokenizer.js";
 import type { LoadedTokenizer } from "./tokenizer-from-json.js";
 
@@ -45,20 +46,8 @@ async function expectGolden(directory: string, set: string): Promise<void> {
   const golden = read(`${set}/golden.json`);
   expect(golden.length).toBeGreaterThan(20);
   for (const tokenizer of [loaded, again])
-    for (const { text, ...expected } of golden) {
-      const { ids, tokens, typeIds } = tokenizer.encoding(text);
-      const pair = tokenizer.encoding(text, { pair: "second one" });
-      expect({
-        ids,
-        tokens,
-        type_ids: typeIds,
-        no_special: tokenizer.encode(text, { addSpecialTokens: false }),
-        pair_ids: pair.ids,
-        pair_type_ids: pair.typeIds,
-        decoded: tokenizer.decode(expected.ids, { skipSpecialTokens: true }),
-        decoded_with_special: tokenizer.decode(expected.ids),
-      }).toEqual(expected);
-    }
+    for (const { text, ...expected } of golden)
+      expect(tokenizerAnswers(tokenizer, text, expected.ids)).toEqual(expected);
 }
 
 const mergesTxt = (merges: readonly (readonly string[])[]) =>

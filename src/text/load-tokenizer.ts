@@ -2,7 +2,6 @@ import { mkdir, readdir, rename, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { messageOf, TesseraError } from "../core/errors.js";
 import { ifThere, loadJson, oneLine, unreadable } from "./load-file.js";
-import { loadOlderTokenizer } from "./load-older-tokenizer.js";
 import { type LoadedTokenizer, tokenizerFromJson } from "./tokenizer-from-json.js";
 import { stringifyTokenizerJson } from "./tokenizer-json.js";
 
@@ -10,15 +9,18 @@ import { stringifyTokenizerJson } from "./tokenizer-json.js";
  * Reads a tokenizer from disk.
  *
  * @param path a tokenizer.json, or the directory of a model: with a tokenizer.json in it (tokenizer_config.json and
- * special_tokens_map.json beside it are read where they exist), or with the files that older repositories have in its place, see
- * {@link loadOlderTokenizer}
+ * special_tokens_map.json beside it are read where they exist), or with the files that older repositories have in its place: vocab.json
+ * and merges.txt, vocab.txt, or Marian's source.spm and vocab.json
  * @throws TesseraError `io` for files that cannot be read, `tokenizer` or `unsupported` for what is in them
  * @example
  * const tokenizer = await loadTokenizer("checkpoints/english");
  */
 export async function loadTokenizer(path: string): Promise<LoadedTokenizer> {
   const names = await namesIn(path);
-  if (names !== undefined && !names.includes("tokenizer.json")) return loadOlderTokenizer(path, names);
+  if (names !== undefined && !names.includes("tokenizer.json")) {
+    const { loadOlderTokenizer } = await import("./load-older-tokenizer.js"); // only here, so that nobody else waits for it
+    return loadOlderTokenizer(path, names);
+  }
   const file = names === undefined ? path : join(path, "tokenizer.json");
   const beside = (name: string) =>
     basename(file) === "tokenizer.json" ? ifThere(loadJson(join(dirname(file), name))) : undefined;

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { Tokenizer as LibraryTokenizer } from "@huggingface/tokenizers";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { tokenizerAnswers } from "../../test/support/tokenizer-answers.js";
 import type { Tokenizer } from "./tokenizer.js";
 import { tokenizerFromJson } from "./tokenizer-from-json.js";
 import type { TokenizerJson } from "./tokenizer-json.js";
@@ -32,18 +33,7 @@ describe.skipIf(!existsSync(parity))(
       const golden: Golden[] = read(`${set}/golden.json`);
       expect(golden.length).toBeGreaterThan(0);
       for (const { text, ...expected } of golden) {
-        const { ids, tokens, typeIds } = tokenizer.encoding(text);
-        const pair = tokenizer.encoding(text, { pair: "second one" });
-        expect({
-          ids,
-          tokens,
-          type_ids: typeIds,
-          no_special: tokenizer.encode(text, { addSpecialTokens: false }),
-          pair_ids: pair.ids,
-          pair_type_ids: pair.typeIds,
-          decoded: tokenizer.decode(expected.ids, { skipSpecialTokens: true }),
-          decoded_with_special: tokenizer.decode(expected.ids),
-        }).toEqual(expected);
+        expect(tokenizerAnswers(tokenizer, text, expected.ids)).toEqual(expected);
         expect(tokenizer.encode(text)).toEqual(expected.ids);
       }
     });

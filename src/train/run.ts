@@ -12,7 +12,13 @@ import type { FileRecord } from "../hub/text-file.js";
 import { familyOf, presetNames, presetOf } from "../models/index.js";
 import { labelFields } from "../models/labels.js";
 import type { AnyModelFamily, ModelSizes, Task } from "../models/model.js";
-import { describeModel, type LanguageModel, readChangedConfig, readModel } from "../pretrained/load-model.js";
+import {
+  describeModel,
+  identifyingFields,
+  type LanguageModel,
+  readChangedConfig,
+  readModel,
+} from "../pretrained/load-model.js";
 import { defaultThreads } from "../runtime/threads.js";
 import { loadTokenizer, saveTokenizer } from "../text/load-tokenizer.js";
 import type { LoadedTokenizer } from "../text/tokenizer-from-json.js";
@@ -355,7 +361,7 @@ function freshModel(
     dropout: settings.dropout,
     ...(pad === undefined ? {} : { padding: pad }),
   };
-  const fixed = Object.keys(settings.model_config).filter((name) => name === "model_type" || name === "architectures");
+  const fixed = identifyingFields(settings.model_config);
   if (fixed.length > 0)
     throw new TesseraError("config", `model_config: ${fixed.join(" and ")} come from the family and the task`);
   const architecture = Object.entries(family.architectures).find(([, { task: head }]) => head === task.head)![0];
