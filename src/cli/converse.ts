@@ -22,7 +22,10 @@ export async function converse(respond: (line: string, signal: AbortSignal) => P
         await interruptible((signal) => respond(line, signal), lines);
       } catch (error) {
         if (!(error instanceof TesseraError)) throw error;
-        if (error.code !== "aborted") console.error(`error: ${error.message}`);
+        if (error.code !== "aborted") {
+          console.error(`error: ${error.message}`);
+          if (!terminal) process.exitCode = 1;
+        }
       }
     }
     if (terminal) lines.prompt();

@@ -29,7 +29,11 @@ export function addGenerate(program: Command): void {
     .option("--model <name|folder>", "a model that comes with the package, or a model folder", "ishmael");
   addGenerationFlags(command, 200)
     .option("--min-tokens <n>", "least tokens to generate", whole("--min-tokens", { min: 0 }))
-    .option("--stop <text...>", "end before this text")
+    .option(
+      "--stop <text>",
+      "end before this text; may be given several times",
+      (text: string, before: readonly string[] = []) => [...before, text],
+    )
     .option(
       "--beams <n>",
       "texts that beam search follows; 1 is none (default: the model's)",
@@ -75,6 +79,9 @@ async function generate(prompt: string | undefined, flags: Flags): Promise<void>
     compileModel(model, { runtime, ...(flags.threads === undefined ? {} : { threads: flags.threads }) }),
   ]);
   const { stop, json } = flags;
+  const draws = [flags.temperature, flags.topK, flags.topP, flags.minP].some((value) => value !== undefined);
+  if (flags.seed !== undefined && !draws && generationOf(model).do_sample !== true)
+    console.error("warning: --seed decides nothing, the model takes the most probable token; --temperature 1 draws");
   const given = {
     minNewTokens: flags.minTokens,
     numBeams: flags.beams,

@@ -65,6 +65,11 @@ export async function runCli(args: readonly string[]): Promise<number> {
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 1; // commander has printed it
   const line = messageOf(error).replaceAll(/[\r\n]+/g, " ");
+  // More than there is room for, by V8's words: a size in a flag or a config.json is too large.
+  if (error instanceof RangeError && /array length|buffer allocation|string length/i.test(line)) {
+    console.error(`error: a size is larger than memory allows (${line})`);
+    return 1;
+  }
   const interrupted = error instanceof TesseraError && error.code === "aborted";
   if (process.env.TESSERA_DEBUG) console.error(error);
   else if (interrupted) console.error("interrupted");

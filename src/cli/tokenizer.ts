@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { TesseraError } from "../core/errors.js";
 import type { LoadedTokenizer } from "../text/index.js";
@@ -67,6 +69,11 @@ Examples:
     .action(async (files: string[], o: TrainOptions) => {
       const began = performance.now();
       refuseStrangers(o);
+      if (existsSync(join(o.out, "config.json")))
+        throw new TesseraError(
+          "argument",
+          `--out: ${o.out} holds a model, which would lose its tokenizer. Choose another folder`,
+        );
       const texts = readTexts(files).flatMap((text) => text.split("<|endoftext|>"));
       const text = await library();
       const made = train(text, texts, o);

@@ -160,7 +160,10 @@ function flagOf(name: string, kind: Kind, description: string): Option {
 }
 
 async function run(files: string[], flags: Flags): Promise<void> {
-  const { parseTrainSettings, readTrainSettings, resumeRun, startRun, train } = await import("../train/index.js");
+  const [{ parseTrainSettings, readTrainSettings, resumeRun, startRun, train }, { nativeRuntime }] = await Promise.all([
+    import("../train/index.js"),
+    import("../runtime/native.js"),
+  ]);
   const { out, config, resume, json = false } = flags;
   const chosen: Record<string, unknown> = {};
   for (const name of Object.keys(trainFlags)) {
@@ -182,6 +185,7 @@ async function run(files: string[], flags: Flags): Promise<void> {
   }
 
   const started = performance.now();
+  const runtime = nativeRuntime(); // what keeps it from starting is told before anything is written
   const screen = json ? jsonLines() : progressLine();
   const prepared = {
     onProgress: (stage: "tokenizer" | "encoding", done: number) =>
@@ -215,7 +219,7 @@ async function run(files: string[], flags: Flags): Promise<void> {
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);
   try {
-    const result = await train(ready, { onEvent: screen.event, signal: controller.signal });
+    const result = await train(ready, { onEvent: screen.event, signal: controller.signal, runtime });
     screen.end({
       ...result,
       out: s.out,

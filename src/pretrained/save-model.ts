@@ -1,8 +1,11 @@
 import { mkdirSync } from "node:fs";
+import { TesseraError } from "../core/errors.js";
 import type { HostTensor } from "../core/host-tensor.js";
+import { quote } from "../core/quote.js";
 import { writeConfig } from "../hub/config.js";
 import { writeGenerationConfig } from "../hub/generation-config.js";
 import { float32ToBfloat16, float32ToFloat16 } from "../hub/half.js";
+import { ioError } from "../hub/regular-file.js";
 import { writeCheckpoint } from "../hub/safetensors-shards.js";
 import type { LanguageModel } from "./load-model.js";
 
@@ -20,10 +23,16 @@ export type SavedModel = Pick<LanguageModel, "architecture" | "family" | "rawCon
  * Writes a model folder in Hugging Face's layout: `config.json`, `model.safetensors` (in shards when it is larger than a file may be),
  * and `generation_config.json` where the model has such settings. Each file appears atomically.
  *
- * @throws TesseraError `io` when the folder cannot be written
+ * @throws TesseraError `io` when the folder cannot be written, `argument` for another element type
  */
 export function saveModel(folder: string, model: SavedModel, { dtype = "float32" }: SaveModelOptions = {}): void {
-  mkdirSync(folder, { recursive: true });
+  if (!["float32", "float16", "bfloat16"].includes(dtype))
+    throw new TesseraError("argument", `saveModel: dtype must be float32, float16 or bfloat16, got ${quote(dtype)}`);
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (cause) {
+    throw ioError(folder, "written", cause);
+  }
   const { rawConfig, architecture, family, generation = {}, generationExtra = {} } = model;
   const tensors = [...model.weights].map(([name, tensor]) => [name, inDtype(tensor, dtype)] as const);
   writeCheckpoint(folder, tensors, { metadata: { format: "pt" } });

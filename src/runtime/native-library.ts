@@ -122,8 +122,10 @@ function packageRoot(): string {
  * @throws TesseraError `runtime` when the library cannot be loaded or is too old
  */
 export function loadLibrary(file = libraryPath()): Api {
+  requireShortCommandLine();
   enlargeStacks();
   const { library, base } = open(file);
+  pin(file);
   const [getTable, getVersion] = base;
   const version: string = koffi.call(getVersion, koffi.proto("str", []));
   const table = koffi.call(getTable, koffi.proto("void*", ["uint32_t"]), tableVersion);
@@ -153,6 +155,26 @@ function enlargeStacks(): void {
       "runtime: koffi is in use with smaller stacks. Load the runtime before other libraries that use koffi";
     throw new TesseraError("runtime", message, { cause });
   }
+}
+
+const longestCommandLine = 32_768;
+
+/** ONNX Runtime reads the process's command line as it starts, by recursion: from some 50,000 bytes on it overruns its stack. */
+function requireShortCommandLine(): void {
+  const bytes = process.argv.reduce((sum, part) => sum + Buffer.byteLength(part) + 1, 0);
+  if (bytes > longestCommandLine)
+    throw new TesseraError(
+      "runtime",
+      `the command line is too long for ONNX Runtime, ${bytes} bytes (at most ${longestCommandLine}). Give a long text by standard input, many files in a file of settings`,
+    );
+}
+
+/** Keeps the library until the process is gone: its threads may be starting while Node.js unloads what koffi opened. */
+function pin(file: string): void {
+  const noDelete = { linux: 0x1000, darwin: 0x80 }[process.platform as string];
+  if (noDelete === undefined) return; // Windows ends threads before libraries
+  const lazily = 1;
+  koffi.load(null).func("dlopen", "void*", ["str", "int"])(file, lazily | noDelete);
 }
 
 function open(file: string) {

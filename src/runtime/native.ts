@@ -5,6 +5,7 @@ import koffi from "koffi";
 import { allocate, type DType, dtypes, onnxTypeCode, type TypedArray } from "../core/dtype.js";
 import { messageOf, TesseraError } from "../core/errors.js";
 import type { HostTensor } from "../core/host-tensor.js";
+import { quote } from "../core/quote.js";
 import { requireArray, requireFit, requireOutput } from "./fit.js";
 import { type Api, loadLibrary, type Pointer } from "./native-library.js";
 import { operatorTimes } from "./profile.js";
@@ -79,7 +80,12 @@ interface Engine {
 
 // --- sessions ---------------------------------------------------------------------------------------------------------
 
-function checkOptions({ threads, initializers = {} }: SessionOptions): void {
+function checkOptions({ threads, optimization = "all", initializers = {} }: SessionOptions): void {
+  if (!Object.hasOwn(optimizationLevels, optimization))
+    throw new TesseraError(
+      "argument",
+      `Runtime.compile: optimization must be ${Object.keys(optimizationLevels).join(", ")}, got ${quote(optimization)}`,
+    );
   if (threads !== undefined && !(Number.isSafeInteger(threads) && threads > 0))
     throw new TesseraError("argument", `Runtime.compile: threads is ${threads}, expected a whole number above 0`);
   for (const [name, tensor] of Object.entries(initializers))

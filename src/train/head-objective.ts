@@ -2,9 +2,9 @@ import type { HostTensor } from "../core/host-tensor.js";
 import type { Aval, Tensor } from "../core/tensor.js";
 import type { ProblemType } from "../models/labels.js";
 import type { EncoderDecoderHalves, Task } from "../models/model.js";
-import { cast, equal, less, not } from "../ops/elementwise.js";
+import { cast, less } from "../ops/elementwise.js";
 import { argMax, sum } from "../ops/reduce.js";
-import { ignored, type Objective } from "./objective.js";
+import { countLabels, ignored, type Objective } from "./objective.js";
 import { taskLoss } from "./task-loss.js";
 
 /** What a head is trained on. */
@@ -60,8 +60,8 @@ export function headObjective({
     }
   };
   const counted = (given: Readonly<Record<string, Tensor>>): Tensor => {
-    if (task === "question-answering") return less(given.start_positions!, length);
-    return not(equal(task === "pre-training" ? given.next_sentence_label! : given.labels!, ignored));
+    if (task === "question-answering") return sum(cast(less(given.start_positions!, length), "float32"));
+    return countLabels(task === "pre-training" ? given.next_sentence_label! : given.labels!);
   };
   return {
     batch: (rows) => ({
@@ -94,7 +94,7 @@ export function headObjective({
       } else outputs = module(params, ids!, ctx);
       return {
         loss: taskLoss(task, outputs, given, { problemType, labelSmoothing }),
-        count: sum(cast(counted(given), "float32")),
+        count: counted(given),
         outputs: measured(task, outputs),
       };
     },

@@ -137,6 +137,7 @@ export async function train(
     if (s.keep === "latest" || best === null) publish();
     writeFileAtomic(paths.curve, lossCurve(log.records, titleOf(run)));
     log.sync();
+    run.keepSettings?.(); // before the checkpoint: cut short here, the run goes on as it was asked to
     const path = writeCheckpoint(
       s.out,
       { weights, moments, progress: { step, position, tokens, seconds: clock.seconds(), unlogged, best } },

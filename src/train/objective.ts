@@ -50,7 +50,7 @@ export function causalLanguageModeling(
       const logits: Tensor = module(params, inputs!, context({ batch: inputs!.shape[0]!, length })); // [b, t, v]
       return {
         loss: crossEntropy(logits, labels!, options),
-        count: sum(cast(not(equal(labels!, ignored)), "float32")),
+        count: countLabels(labels!),
       };
     },
     leaveOut: ({ labels }, row) => void labels!.data.fill(BigInt(ignored) as never, row * length, (row + 1) * length),
@@ -59,6 +59,9 @@ export function causalLanguageModeling(
 
 /** The label that does not count. */
 export const ignored = -100;
+
+/** How many labels count, scalar float32. */
+export const countLabels = (labels: Tensor): Tensor => sum(cast(not(equal(labels, ignored)), "float32"));
 
 /** The factory of contexts for one trace. @param dropoutKey int32 `[2]`; without it dropout does not act */
 export function contexts(dropoutKey?: Tensor): ContextFactory {

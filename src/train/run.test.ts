@@ -136,12 +136,26 @@ describe("a run", () => {
     expect(readdirSync(training).filter((name) => /new|old/.test(name))).toEqual([]);
   });
 
+  it("refuses, before anything is written, to freeze nothing or everything", async () => {
+    using folder = temporaryFolder();
+    for (const [freeze, message] of [
+      [".", 'freeze: "." leaves no parameter to train'],
+      ["no_such", 'freeze: "no_such" fits no parameter'],
+    ] as const) {
+      const settings = tinySettings(folder.path, { freeze });
+      await expect(startRun(parseTrainSettings(settings))).rejects.toThrow(message);
+      expect(existsSync(settings.out)).toBe(false);
+    }
+  });
+
   it("can change its length and rate on the way, but not its data", async () => {
     using folder = temporaryFolder();
     const settings = tinySettings(folder.path, { steps: 8 });
     await start(settings);
     const longer = await resumeRun(settings.out, { steps: 10, learning_rate: 1e-4, threads: undefined as never });
     expect(await train(longer)).toMatchObject({ status: "finished", step: 10 });
+    expect((await resumeRun(settings.out)).settings).toEqual(longer.settings); // what was changed stays changed
+    await expect(resumeRun(settings.out, { steps: 9 })).rejects.toThrow("steps: the run is past that, 9 vs step 10");
     await expect(resumeRun(settings.out, { seed: 3, d: 8 })).rejects.toThrow(
       `${settings.out}: seed, d cannot change once a run has started`,
     );

@@ -51,6 +51,8 @@ export interface TrainingRun extends PreparedData {
   readonly task: TrainingTask;
   readonly model: LanguageModel;
   readonly tokenizer: LoadedTokenizer;
+  /** Writes down settings that have changed, for the next resumption; called when something is saved that they have made. */
+  readonly keepSettings?: () => void;
   /** The metric that the best evaluation has the highest of; undefined: the least loss. */
   readonly bestBy: string | undefined;
   /** Where it stands; its weights are the model's. */
@@ -92,6 +94,7 @@ export async function startRun(given: TrainSettings, options: PrepareOptions = {
   const context_length = contextLength(given, model);
   requireVocabulary(model, tokenizer, given);
   requireOptimizer(model, given);
+  requireTrained(model, given);
   const data = prepare(task, source, { ...given, context_length }, model, tokenizer, options);
   const settings = decide({ ...given, task: task.name, context_length }, data);
   const state: TrainingState = {
@@ -113,14 +116,14 @@ export async function startRun(given: TrainSettings, options: PrepareOptions = {
   await saveTokenizer(out, tokenizer);
   const record: RunRecord = {
     version: 1,
-    settings: { ...settings, data: settings.data.map((path) => resolve(path)) },
+    settings,
     files: source.files.map(({ size, sha256 }: FileRecord) => ({ bytes: size, sha256 })),
     config: model.rawConfig,
     architecture: model.architecture,
     generation: model.generation,
     generationExtra: model.generationExtra,
   };
-  writeFileAtomic(paths.run, `${JSON.stringify(record, null, 2)}\n`);
+  writeRecord(paths.run, record);
   return {
     settings,
     task,
@@ -160,7 +163,7 @@ const changeable = new Set<keyof TrainSettings>([
  * Reads a run back from its folder, at its newest checkpoint. It goes on as if it had never stopped: with the settings it started
  * with, the finished weights are those of an uninterrupted run, bit for bit.
  *
- * @param overrides settings to change from here on; undefined ones count as absent
+ * @param overrides settings to change from here on, also for the next resumption once a checkpoint is written; undefined ones count as absent
  * @throws TesseraError `config` for a setting that cannot change, `data` when the text is not the same, `checkpoint` or `io` when
  *   the folder holds no run or is damaged
  */
@@ -188,6 +191,8 @@ export async function resumeRun(
   if (!checkpoint) throw new TesseraError("checkpoint", `${paths.training}: there is no checkpoint to resume from`);
   const described = describeModel({ ...record.config, architectures: [record.architecture] }, paths.run);
   const state = readCheckpoint(checkpoint.path, described.module, { name: settings.optimizer });
+  if (settings.steps < state.progress.step)
+    throw new TesseraError("config", `steps: the run is past that, ${settings.steps} vs step ${state.progress.step}`);
   const { config: rawConfig, generation, generationExtra } = record;
   const model = { ...described, rawConfig, weights: state.weights, generation, generationExtra };
   const task = taskOf(settings.task);
@@ -197,6 +202,7 @@ export async function resumeRun(
   const data = prepare(task, source, settings, model, tokenizer, options);
   return {
     settings,
+    ...(Object.keys(changes).length > 0 ? { keepSettings: () => writeRecord(paths.run, { ...record, settings }) } : {}),
     task,
     model,
     tokenizer,
@@ -215,6 +221,11 @@ interface RunRecord {
   readonly architecture: string;
   readonly generation: GenerationConfig;
   readonly generationExtra: Readonly<Record<string, unknown>>;
+}
+
+function writeRecord(path: string, { settings, ...rest }: RunRecord): void {
+  const data = settings.data.map((file) => resolve(file));
+  writeFileAtomic(path, `${JSON.stringify({ ...rest, settings: { ...settings, data } }, null, 2)}\n`);
 }
 
 function readRecord(path: string): RunRecord {
@@ -274,6 +285,17 @@ async function taskFor(
     throw new TesseraError("config", `task: ${family.modelType} has no head for ${task.name} (${possible.join(", ")})`);
   }
   return task;
+}
+
+/** @throws TesseraError `config` where `freeze` leaves nothing to train, or nothing out */
+function requireTrained({ module }: LanguageModel, { freeze }: TrainSettings): void {
+  if (freeze === null) return;
+  const paths = [...parametersOf(module)].flatMap(([path, { fixed }]) => (fixed ? [] : [path]));
+  const frozen = paths.filter((path) => new RegExp(freeze).test(path)).length;
+  const fault =
+    frozen === 0 ? "fits no parameter" : frozen === paths.length ? "leaves no parameter to train" : undefined;
+  if (fault)
+    throw new TesseraError("config", `freeze: ${quote(freeze)} ${fault} (their paths are such as ${paths.at(0)})`);
 }
 
 /** Settings that the task does not read must be left at their defaults. */

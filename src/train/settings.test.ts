@@ -44,6 +44,15 @@ describe("settings", () => {
       'run.json: schedule: invalid option: expected one of "cosine"|"linear"|"constant", got "cosin"',
     ],
     [{ ...least, steps: 5, epochs: 2 }, "run.json: steps and epochs both say how long, 5 and 2. Give one"],
+    [{ ...least, layers: 1e9 }, "run.json: layers: too big: expected number to be <=1024, got 1000000000"],
+    [
+      { ...least, tokenizer: "folder", vocab_size: 99 },
+      'run.json: vocab_size cannot be chosen beside the tokenizer "folder", which has its own',
+    ],
+    [
+      { ...least, validation: 0.1, validation_data: ["held.jsonl"] },
+      "run.json: validation and validation_data both say what is validated on. Give one",
+    ],
     [{ ...least, micro_batch_size: 5 }, "run.json: micro_batch_size must divide batch_size, got 5 and 16"],
     [
       { ...least, learning_rate: 0.1, min_learning_rate: 0.2 },
@@ -61,6 +70,9 @@ describe("settings", () => {
     const path = join(folder.path, "settings.json");
     writeFileSync(path, JSON.stringify({ ...least, steps: 10 }));
     expect(readTrainSettings(path, { steps: 20, seed: undefined })).toMatchObject({ steps: 20, seed: 0 });
+    writeFileSync(path, JSON.stringify({ ...least, epochs: 2 }));
+    expect(readTrainSettings(path, { steps: 20 })).toMatchObject({ steps: 20, epochs: null });
+    expect(readTrainSettings(path)).toMatchObject({ steps: null, epochs: 2 });
     expect(() => readTrainSettings(path, { stpes: 1 })).toThrow(`${path}: there is no setting "stpes"`);
   });
 });

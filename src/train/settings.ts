@@ -5,8 +5,11 @@ import { readJsonObject } from "../hub/json-file.js";
 import { presetOf } from "../models/index.js";
 import { optimizerNames } from "./optimizer.js";
 import { decayNames } from "./schedule.js";
+import { tokenizerKinds } from "./tasks/task.js";
 
 const whole = (least: number) => z.int().min(least);
+/** A size of something that is built: what nobody means is refused before the machine tries it. */
+const size = (most: number) => whole(1).max(most);
 const share = z.number().min(0).lt(1);
 const positive = z.number().positive();
 const text = z.string().min(1);
@@ -27,9 +30,11 @@ export const trainSettingsSchema = z.strictObject({
   model: text
     .default("gpt2")
     .describe("family of a model from scratch, or a configuration that its paper names: gpt3-small"),
-  layers: whole(1).default(4).describe("blocks of a model from scratch"),
-  heads: whole(1).default(4).describe("attention heads of a model from scratch"),
-  d: whole(1).default(256).describe("model size of a model from scratch"),
+  layers: size(1024).default(4).describe("blocks of a model from scratch"),
+  heads: size(1024).default(4).describe("attention heads of a model from scratch"),
+  d: size(2 ** 16)
+    .default(256)
+    .describe("model size of a model from scratch"),
   dropout: share.default(0.1).describe("dropout of a model from scratch"),
   model_config: z
     .record(z.string(), z.unknown())
@@ -42,17 +47,19 @@ export const trainSettingsSchema = z.strictObject({
     .describe(
       "tokenizer.json, folder of a model, or the kind that is trained on the data; default: the kind that suits the task",
     ),
-  vocab_size: whole(1).default(4096).describe("tokens of a tokenizer that is trained on the data"),
+  vocab_size: size(2 ** 22)
+    .default(4096)
+    .describe("tokens of a tokenizer that is trained on the data"),
   separator: text
     .nullable()
     .default(null)
     .describe("text between the documents of a file; default: a file is a document"),
   end_of_text: z.boolean().default(true).describe("set the tokenizer's end token after every document"),
-  context_length: whole(1)
+  context_length: size(2 ** 20)
     .nullable()
     .default(null)
     .describe("tokens that the model sees at once; default: 128, fine-tuning: at most 1024"),
-  target_length: whole(1)
+  target_length: size(2 ** 20)
     .nullable()
     .default(null)
     .describe("tokens of a target, of an encoder-decoder; default: context_length"),
@@ -86,7 +93,9 @@ export const trainSettingsSchema = z.strictObject({
 
   steps: whole(1).nullable().default(null).describe("updates; default: 1000, or what epochs says"),
   epochs: positive.nullable().default(null).describe("times through the text, instead of steps"),
-  batch_size: whole(1).default(16).describe("windows of context_length tokens in a step"),
+  batch_size: size(2 ** 16)
+    .default(16)
+    .describe("windows of context_length tokens in a step"),
   micro_batch_size: whole(1)
     .nullable()
     .default(null)
@@ -212,7 +221,13 @@ export function parseTrainSettings(
  */
 export function readTrainSettings(path: string, overrides: Readonly<Record<string, unknown>> = {}): TrainSettings {
   const given = Object.entries(overrides).filter(([, value]) => value !== undefined);
-  return parseTrainSettings({ ...readJsonObject(path), ...Object.fromEntries(given) }, path);
+  const file = readJsonObject(path);
+  const names = new Set(given.map(([name]) => name));
+  // They exclude each other: whichever is given on top says how long.
+  const { steps, epochs, ...rest } = file;
+  const length = names.has("steps") || names.has("epochs") ? {} : { steps, epochs };
+  const kept = Object.entries({ ...rest, ...length }).filter(([, value]) => value !== undefined);
+  return parseTrainSettings({ ...Object.fromEntries(kept), ...Object.fromEntries(given) }, path);
 }
 
 function problemOf(issue: z.core.$ZodIssue, raw: unknown): string {
@@ -251,6 +266,11 @@ function contradictions(settings: TrainSettings, chosen: Readonly<Record<string,
   const fixed = fromScratch.filter((key) => chosen[key] !== undefined && chosen[key] !== null);
   if (from !== null && fixed.length > 0)
     problems.push(`${fixed.join(", ")} cannot be chosen when fine-tuning ${quote(from)}`);
+  const own = settings.tokenizer !== null && !tokenizerKinds.some((kind) => kind === settings.tokenizer);
+  if (from === null && own && fixed.includes("vocab_size"))
+    problems.push(`vocab_size cannot be chosen beside the tokenizer ${quote(settings.tokenizer)}, which has its own`);
+  if (settings.validation_data.length > 0 && chosen.validation !== undefined && validation > 0)
+    problems.push("validation and validation_data both say what is validated on. Give one");
   const sizes = (["layers", "heads", "d"] as const).filter((key) => fixed.includes(key));
   if (from === null && sizes.length > 0 && presetOf(settings.model))
     problems.push(`${sizes.join(", ")} cannot be chosen beside ${quote(settings.model)}, which has its own`);

@@ -2,11 +2,10 @@ import { TesseraError } from "../../core/errors.js";
 import type { RandomStream } from "../../core/random-stream.js";
 import type { Tensor } from "../../core/tensor.js";
 import type { Permutation } from "../../models/xlnet.js";
-import { cast, equal, lessOrEqual, maximum, not } from "../../ops/elementwise.js";
-import { sum } from "../../ops/reduce.js";
+import { lessOrEqual, maximum } from "../../ops/elementwise.js";
 import { expandDims } from "../../ops/shape.js";
 import { inputLayout } from "../../text/input-layout.js";
-import { ignored, type Objective } from "../objective.js";
+import { countLabels, ignored, type Objective } from "../objective.js";
 import { taskLoss } from "../task-loss.js";
 import { shuffled } from "../windows.js";
 import type { TrainingTask } from "./task.js";
@@ -116,7 +115,7 @@ export function permutationObjective({
       const outputs: Readonly<Record<string, Tensor>> = module(params, ids!, ctx, permutation);
       return {
         loss: taskLoss("permutation-lm", outputs, given, { labelSmoothing }),
-        count: sum(cast(not(equal(given.labels!, ignored)), "float32")),
+        count: countLabels(given.labels!),
       };
     },
     leaveOut: ({ labels }, row) => void labels!.data.fill(BigInt(ignored) as never, row * n, (row + 1) * n),
