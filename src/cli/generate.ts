@@ -65,12 +65,13 @@ async function generate(prompt: string | undefined, flags: Flags): Promise<void>
   if (flags.logprobs !== undefined && !flags.json)
     throw new TesseraError("argument", "--logprobs: they are printed with --json only");
   const folder = await modelFolder(flags.model);
-  const [{ readModel }, { loadTokenizer }, { nativeRuntime }, { compileModel, generationOf }] = await Promise.all([
-    import("../pretrained/load-model.js"),
-    import("../text/load-tokenizer.js"),
-    import("../runtime/native.js"),
-    import("../generate/index.js"),
-  ]);
+  const [{ readModel }, { loadTokenizer }, { nativeRuntime }, { compileModel, generationOf, tokenChoice }] =
+    await Promise.all([
+      import("../pretrained/load-model.js"),
+      import("../text/load-tokenizer.js"),
+      import("../runtime/native.js"),
+      import("../generate/index.js"),
+    ]);
   const runtime = nativeRuntime(); // its environment is made on another thread while the files are read
   const model = readModel(folder);
   for (const warning of model.warnings) console.error(`warning: ${warning}`);
@@ -79,9 +80,6 @@ async function generate(prompt: string | undefined, flags: Flags): Promise<void>
     compileModel(model, { runtime, ...(flags.threads === undefined ? {} : { threads: flags.threads }) }),
   ]);
   const { stop, json } = flags;
-  const draws = [flags.temperature, flags.topK, flags.topP, flags.minP].some((value) => value !== undefined);
-  if (flags.seed !== undefined && !draws && generationOf(model).do_sample !== true)
-    console.error("warning: --seed decides nothing, the model takes the most probable token; --temperature 1 draws");
   const given = {
     minNewTokens: flags.minTokens,
     numBeams: flags.beams,
@@ -97,6 +95,8 @@ async function generate(prompt: string | undefined, flags: Flags): Promise<void>
     ...(stop ? { stop } : {}),
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
   };
+  if (flags.seed !== undefined && !tokenChoice(generationOf(model), options).sampling)
+    console.error("warning: --seed decides nothing, the model takes the most probable token; --temperature 1 draws");
   using open = compiled;
   if (prompt === undefined && (process.stdin.isTTY || !json))
     await converse((line, signal) => complete(open, tokenizer, line, { ...options, signal }, false));

@@ -65,15 +65,13 @@ export async function runCli(args: readonly string[]): Promise<number> {
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 1; // commander has printed it
   const line = messageOf(error).replaceAll(/[\r\n]+/g, " ");
-  // More than there is room for, by V8's words: a size in a flag or a config.json is too large.
-  if (error instanceof RangeError && /array length|buffer allocation|string length/i.test(line)) {
-    console.error(`error: a size is larger than memory allows (${line})`);
-    return 1;
-  }
+  // By V8's words: a size in a flag or a config.json is too large.
+  const tooLarge = error instanceof RangeError && /array length|buffer allocation|string length/i.test(line);
   const interrupted = error instanceof TesseraError && error.code === "aborted";
   if (process.env.TESSERA_DEBUG) console.error(error);
   else if (interrupted) console.error("interrupted");
   else if (error instanceof TesseraError) console.error(`error: ${line}`);
+  else if (tooLarge) console.error(`error: a size is larger than memory allows (${line})`);
   else console.error(`error: ${line} (unexpected; TESSERA_DEBUG=1 shows where it came from)`);
   return interrupted ? 130 : 1;
 }

@@ -124,6 +124,23 @@ export interface GenerationSettings {
 const list = (ids: number | readonly number[] | undefined): readonly number[] =>
   ids === undefined ? [] : typeof ids === "number" ? [ids] : ids;
 
+/** The options that shape what is drawn, of those that are given. */
+const shapingOf = (options: GenerationOptions) =>
+  (["temperature", "topK", "topP", "minP"] as const).filter((name) => options[name] !== undefined);
+
+/** How tokens are chosen: whether they are drawn, at which temperature, and by how many beams they are searched for. */
+export function tokenChoice(
+  config: GenerationConfig,
+  options: GenerationOptions,
+): { readonly temperature: number; readonly numBeams: number; readonly sampling: boolean } {
+  const temperature = options.temperature ?? config.temperature ?? 1;
+  // What the call asks for, drawing or beams, goes before the other in the configuration.
+  const draws = options.doSample ?? (shapingOf(options).length > 0 ? true : undefined);
+  const numBeams = options.numBeams ?? (draws && temperature > 0 ? 1 : (config.num_beams ?? 1));
+  const doSample = draws ?? ((options.numBeams ?? 1) === 1 && (config.do_sample ?? false));
+  return { temperature, numBeams, sampling: doSample && temperature > 0 };
+}
+
 /**
  * Options over a configuration over the defaults.
  *
@@ -144,18 +161,13 @@ export function resolveOptions(
         `generate: ${name} ${value} of the generation configuration is not supported (${off} expected)`,
       );
   }
-  const temperature = options.temperature ?? config.temperature ?? 1;
-  const shaping = (["temperature", "topK", "topP", "minP"] as const).filter((name) => options[name] !== undefined);
+  const shaping = shapingOf(options);
   if (options.doSample === false && shaping.some((name) => name !== "temperature" || options.temperature !== 0))
     throw new TesseraError(
       "argument",
       `generate: ${shaping.join(", ")} shapes what is drawn, and doSample is false. Leave one of them out`,
     );
-  // What the call asks for, drawing or beams, goes before the other in the configuration.
-  const draws = options.doSample ?? (shaping.length > 0 ? true : undefined);
-  const numBeams = options.numBeams ?? (draws && temperature > 0 ? 1 : (config.num_beams ?? 1));
-  const doSample = draws ?? ((options.numBeams ?? 1) === 1 && (config.do_sample ?? false));
-  const sampling = doSample && temperature > 0;
+  const { temperature, numBeams, sampling } = tokenChoice(config, options);
   const logprobs = options.logprobs === false ? undefined : options.logprobs === true ? 0 : options.logprobs;
   const numReturnSequences = options.numReturnSequences ?? config.num_return_sequences ?? 1;
   if (numBeams > 1 && sampling)

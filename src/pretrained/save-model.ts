@@ -8,11 +8,12 @@ import { float32ToBfloat16, float32ToFloat16 } from "../hub/half.js";
 import { ioError } from "../hub/regular-file.js";
 import { writeCheckpoint } from "../hub/safetensors-shards.js";
 import type { LanguageModel } from "./load-model.js";
+import { weightDtypes } from "./weights.js";
 
 /** How a model is written. */
 export interface SaveModelOptions {
   /** Element type on disk. Default `float32`. */
-  readonly dtype?: "float32" | "float16" | "bfloat16";
+  readonly dtype?: (typeof weightDtypes)[number];
 }
 
 /** The part of a model that is written. */
@@ -26,7 +27,7 @@ export type SavedModel = Pick<LanguageModel, "architecture" | "family" | "rawCon
  * @throws TesseraError `io` when the folder cannot be written, `argument` for another element type
  */
 export function saveModel(folder: string, model: SavedModel, { dtype = "float32" }: SaveModelOptions = {}): void {
-  if (!["float32", "float16", "bfloat16"].includes(dtype))
+  if (!weightDtypes.includes(dtype))
     throw new TesseraError("argument", `saveModel: dtype must be float32, float16 or bfloat16, got ${quote(dtype)}`);
   try {
     mkdirSync(folder, { recursive: true });

@@ -10,6 +10,9 @@ import type { ModelFamily } from "../models/model.js";
 /** The weights of a model by parameter path, float32. */
 export type Weights = ReadonlyMap<string, HostTensor>;
 
+/** Element types that weights have on disk. */
+export const weightDtypes = ["float32", "float16", "bfloat16"] as const;
+
 /** How weights are read. */
 export interface ReadWeightsOptions {
   /** How messages name the checkpoint. */
@@ -110,7 +113,7 @@ function faultOf(name: string, checkpoint: Checkpoint, shape: readonly number[])
   const info = checkpoint.info(name);
   if (!sameShape(info.shape, shape))
     return `${name} is ${formatShape(info.shape)}, the model needs ${formatShape(shape)}`;
-  if (["float32", "float16", "bfloat16"].includes(info.dtype)) return undefined;
+  if (weightDtypes.some((dtype) => dtype === info.dtype)) return undefined;
   return `${name} is ${info.dtype}, not a float32, float16 or bfloat16 tensor`;
 }
 

@@ -85,6 +85,7 @@ export async function train(
   const paths = runPaths(s.out);
   const { weights, moments } = state;
   let { step, position, tokens, unlogged, best } = state.progress;
+  let { keepSettings } = run;
   const clock = stopwatch(state.progress.seconds);
   using log = openLog(paths.log, step);
   const rateOf = schedule(s.schedule, {
@@ -137,7 +138,8 @@ export async function train(
     if (s.keep === "latest" || best === null) publish();
     writeFileAtomic(paths.curve, lossCurve(log.records, titleOf(run)));
     log.sync();
-    run.keepSettings?.(); // before the checkpoint: cut short here, the run goes on as it was asked to
+    keepSettings?.(); // before the checkpoint: cut short here, the run goes on as it was asked to
+    keepSettings = undefined; // they stay what they are
     const path = writeCheckpoint(
       s.out,
       { weights, moments, progress: { step, position, tokens, seconds: clock.seconds(), unlogged, best } },

@@ -44,6 +44,7 @@ import {
 } from "./tasks/index.js";
 import { freshMoments } from "./train-step.js";
 import { trainTokenizer } from "./train-tokenizer.js";
+import { trainedParts } from "./trained-parts.js";
 
 /** A run that is ready to train: started, or read back from its folder. */
 export interface TrainingRun extends PreparedData {
@@ -288,12 +289,13 @@ async function taskFor(
 }
 
 /** @throws TesseraError `config` where `freeze` leaves nothing to train, or nothing out */
-function requireTrained({ module }: LanguageModel, { freeze }: TrainSettings): void {
+function requireTrained({ module }: LanguageModel, settings: TrainSettings): void {
+  const { freeze } = settings;
   if (freeze === null) return;
   const paths = [...parametersOf(module)].flatMap(([path, { fixed }]) => (fixed ? [] : [path]));
-  const frozen = paths.filter((path) => new RegExp(freeze).test(path)).length;
+  const trained = paths.filter(trainedParts(module, settings).trainable).length;
   const fault =
-    frozen === 0 ? "fits no parameter" : frozen === paths.length ? "leaves no parameter to train" : undefined;
+    trained === paths.length ? "fits no parameter" : trained === 0 ? "leaves no parameter to train" : undefined;
   if (fault)
     throw new TesseraError("config", `freeze: ${quote(freeze)} ${fault} (their paths are such as ${paths.at(0)})`);
 }

@@ -3,6 +3,7 @@ import { TesseraError } from "../core/errors.js";
 import { quote } from "../core/quote.js";
 import { readJsonObject } from "../hub/json-file.js";
 import { presetOf } from "../models/index.js";
+import { weightDtypes } from "../pretrained/weights.js";
 import { optimizerNames } from "./optimizer.js";
 import { decayNames } from "./schedule.js";
 import { tokenizerKinds } from "./tasks/task.js";
@@ -162,10 +163,7 @@ export const trainSettingsSchema = z.strictObject({
     .default(null)
     .describe("what the best evaluation has: the least loss, or the highest of a metric; default: the task's metric"),
   early_stopping: whole(1).nullable().default(null).describe("ends after so many evaluations without a better one"),
-  dtype: z
-    .enum(["float32", "float16", "bfloat16"])
-    .default("float32")
-    .describe("element type of the trained model on disk"),
+  dtype: z.enum(weightDtypes).default("float32").describe("element type of the trained model on disk"),
 });
 
 /** Every setting of a training run; what is null is not decided yet. */
@@ -221,13 +219,10 @@ export function parseTrainSettings(
  */
 export function readTrainSettings(path: string, overrides: Readonly<Record<string, unknown>> = {}): TrainSettings {
   const given = Object.entries(overrides).filter(([, value]) => value !== undefined);
-  const file = readJsonObject(path);
-  const names = new Set(given.map(([name]) => name));
+  const { steps, epochs, ...rest } = readJsonObject(path);
   // They exclude each other: whichever is given on top says how long.
-  const { steps, epochs, ...rest } = file;
-  const length = names.has("steps") || names.has("epochs") ? {} : { steps, epochs };
-  const kept = Object.entries({ ...rest, ...length }).filter(([, value]) => value !== undefined);
-  return parseTrainSettings({ ...Object.fromEntries(kept), ...Object.fromEntries(given) }, path);
+  const length = given.some(([name]) => name === "steps" || name === "epochs") ? {} : { steps, epochs };
+  return parseTrainSettings({ ...rest, ...length, ...Object.fromEntries(given) }, path);
 }
 
 function problemOf(issue: z.core.$ZodIssue, raw: unknown): string {
