@@ -5,46 +5,52 @@ import {
   type HostTensor,
   hostTensor,
   initialize,
+  module,
   parametersOf,
   parameterTree,
   type Tensor,
 } from "tessera-lm/core";
 import { GPT3_175B, gpt3LmHeadModel } from "tessera-lm/models";
 import * as nn from "tessera-lm/nn";
-import { gelu, softmax } from "tessera-lm/ops";
+import { expandDims, gelu, slice, softmax } from "tessera-lm/ops";
 import { evaluate, nativeRuntime } from "tessera-lm/runtime";
 
 const runtime = nativeRuntime();
-const [vocab, d, heads] = [10, 8, 2];
+const [vocab, d, heads, std] = [10, 8, 2, 0.5];
 const tokens = hostTensor([3, 1, 4, 1, 5], [1, 5], "int64"); // [b, t]: one text of five tokens
 
-/** Calls a module with fresh weights on the tokens, or on their vectors, and prints what comes out. */
+/** Calls a block with fresh weights on the tokens, or on their vectors, and prints what becomes of the third token. */
 async function show(
   title: string,
-  module: AnyModule,
+  block: AnyModule,
   call: (block: (...args: unknown[]) => Tensor, x: Tensor, ctx: nn.Context, ids: Tensor) => Tensor,
+  training = false,
 ): Promise<void> {
   const embedding = nn.embedToken(vocab, d, { std: 1 });
   const inputs = {
     ids: tokens,
+    key: hostTensor([2015, 1], [2], "int32"),
     ...Object.fromEntries(initialize(embedding, 1)),
-    ...prefixed(initialize(module, 2)),
+    ...prefixed(initialize(block, 2)),
   } as Record<string, HostTensor>;
   const { y } = await evaluate(runtime, inputs, (t) => {
     const x = embedding(
       parameterTree(embedding, (path) => t[path]),
       t.ids!,
     );
-    const params = parameterTree(module, (path) => t[`block.${path}`]);
-    const ctx = nn.sequenceContext({ batch: 1, length: 5 });
-    return { y: call((...args) => module(params, ...args), x, ctx, t.ids!) };
+    const params = parameterTree(block, (path) => t[`block.${path}`]);
+    const ctx = nn.sequenceContext({ batch: 1, length: 5, dropoutKey: training ? t.key : undefined });
+    return { y: call((...args) => block(params, ...args), x, ctx, t.ids!) };
   });
-  const last = Array.from(y!.data.slice(-Math.min(4, y!.shape.at(-1)!)) as Float32Array, (v) => v.toFixed(2));
-  const count = [...parametersOf(module).values()].reduce((n, p) => n + p.shape.reduce((a, b) => a * b, 1), 0);
+  const size = y!.shape.at(-1)!;
+  const third = Array.from(y!.data.slice(2 * size, 2 * size + 4) as Float32Array, (v) =>
+    v === 0 ? "0" : v.toPrecision(2),
+  );
+  const count = [...parametersOf(block).values()].reduce((n, p) => n + p.shape.reduce((a, b) => a * b, 1), 0);
   console.log(
     `${title.padEnd(42)} → [${y!.shape.join(", ")}]`.padEnd(62),
     `${count} parameters`.padEnd(16),
-    `… ${last.join(" ")}`,
+    `${third.join(" ")}`,
   );
 }
 
@@ -63,40 +69,64 @@ await show(
 );
 
 console.log("\nSequence models before attention");
-await show("FeedForwardSequenceModel, n = 3", nn.feedForwardSequenceModel(3, d, 16), (f, x, ctx) => f(x, ctx));
-await show("SequenceRNN(SimpleRNN)", nn.sequenceRnn(nn.simpleRnn({ input: d, hidden: d })), (f, x, ctx) => f(x, ctx));
-await show("SequenceRNN(LSTM)", nn.sequenceRnn(nn.lstm({ input: d, hidden: d })), (f, x, ctx) => f(x, ctx));
-await show("SequenceRNN(GRU)", nn.sequenceRnn(nn.gru({ input: d, hidden: d })), (f, x, ctx) => f(x, ctx));
-await show(
-  "BidirectionalSequenceRNN(LSTM)",
-  nn.bidirectionalSequenceRnn(nn.lstm({ input: d, hidden: d })),
-  (f, x, ctx) => f(x, ctx),
-);
+const sequenceModels: Readonly<Record<string, nn.SequenceModel>> = {
+  "FeedForwardSequenceModel, n = 3": nn.feedForwardSequenceModel(3, d, 16),
+  "SequenceRNN(SimpleRNN)": nn.sequenceRnn(nn.simpleRnn({ input: d, hidden: d })),
+  "SequenceRNN(LSTM)": nn.sequenceRnn(nn.lstm({ input: d, hidden: d })),
+  "SequenceRNN(GRU)": nn.sequenceRnn(nn.gru({ input: d, hidden: d })),
+  "BidirectionalSequenceRNN(LSTM)": nn.bidirectionalSequenceRnn(nn.lstm({ input: d, hidden: d })),
+};
+for (const [title, model] of Object.entries(sequenceModels)) await show(title, model, (f, x, ctx) => f(x, ctx));
 
 console.log("\nAttention");
+const oneHead = (x: Tensor) => expandDims(x, 2); // [b, t, d] → [b, t, 1, d]
+await show(
+  "Attention, scaled dot products",
+  module({}, (_, y: Tensor, x: Tensor) => nn.mergeHeads(nn.attention(oneHead(y), oneHead(x), oneHead(x)))),
+  (f, x) => f(x, x),
+);
 await show(
   "Attention, additive (Bahdanau 2015)",
   nn.additiveAttention(d, 6),
   (f, x) => (f(x, x) as unknown as { context: Tensor }).context,
 );
-await show("SelfAttention", nn.multiHeadedAttention({ d, heads: 1 }), (f, x, ctx) => f(x, x, ctx));
-await show("MultiHeadedAttention, causal", nn.multiHeadedAttention({ d, heads, mask: "causal" }), (f, x, ctx) =>
+await show("SelfAttention", nn.multiHeadedAttention({ d, heads: 1, std }), (f, x, ctx) => f(x, x, ctx));
+await show("CrossAttention, the first three to all", nn.multiHeadedAttention({ d, heads, std }), (f, x, ctx) =>
+  f(slice(x, 1, 0, 3), x, ctx),
+);
+await show("MultiHeadedAttention, no mask", nn.multiHeadedAttention({ d, heads, std, mask: "none" }), (f, x, ctx) =>
+  f(x, x, ctx),
+);
+await show("MultiHeadedAttention, causal", nn.multiHeadedAttention({ d, heads, std, mask: "causal" }), (f, x, ctx) =>
   f(x, x, ctx),
 );
 await show(
   "MultiHeadedAttention, banded (2 tokens)",
-  nn.multiHeadedAttention({ d, heads, mask: { window: 2 } }),
+  nn.multiHeadedAttention({ d, heads, std, mask: { window: 2 } }),
   (f, x, ctx) => f(x, x, ctx),
 );
 await show(
   "MultiHeadedAttention, grouped queries",
-  nn.multiHeadedAttention({ d, heads, keyValueHeads: 1 }),
+  nn.multiHeadedAttention({ d, heads, std, keyValueHeads: 1 }),
   (f, x, ctx) => f(x, x, ctx),
 );
 await show(
   "MultiHeadedAttention, rotary positions",
-  nn.multiHeadedAttention({ d, heads, mask: "causal", onQueryKey: nn.rotaryPositions(d / heads) }),
+  nn.multiHeadedAttention({ d, heads, std, mask: "causal", onQueryKey: nn.rotaryPositions(d / heads) }),
   (f, x, ctx) => f(x, x, ctx),
+);
+
+await show("MultiHeadedAttention, ALiBi", nn.multiHeadedAttention({ d, heads, std, mask: "causal" }), (f, x, ctx) =>
+  f(x, x, ctx, { bias: nn.alibiBias(heads, ctx.keyPositions) }),
+);
+const attention = nn.multiHeadedAttention({ d, heads, std });
+const buckets = nn.relativePositionBias(heads, { buckets: 4, maxDistance: 8, bidirectional: true, std: 1 });
+await show(
+  "MultiHeadedAttention, relative buckets",
+  module({ attention, buckets }, (m, x: Tensor, ctx: nn.Context) =>
+    m.attention(x, x, ctx, { bias: m.buckets(ctx.positions, ctx.keyPositions) }),
+  ),
+  (f, x, ctx) => f(x, ctx),
 );
 
 console.log("\nThe Transformer's other layers");
@@ -108,6 +138,7 @@ await show("AddNorm(f, x) = LayerNorm(x + f(x))", nn.addNorm(d), (f, x) => f((y:
 await show("AddNorm, pre-norm: x + f(LayerNorm(x))", nn.addNorm(d, { norm: "pre" }), (f, x) =>
   f((y: Tensor) => gelu(y), x),
 );
+await show("Dropout 0.5, while training", nn.dropout(0.5), (f, x, ctx) => f(x, ctx), true);
 await show("TransformerBlock", nn.transformerBlock({ d, heads }), (f, x, ctx) => f(x, ctx));
 await show(
   "TransformerBlock, causal, pre-norm",
