@@ -211,6 +211,8 @@ describe("generate", () => {
     [{ numReturnSequences: 2 }, "2 completions of the most probable tokens would be the same one"],
     [{ doSample: true, numReturnSequences: 2 }, "one prompt has one completion here, numReturnSequences is 2"],
     [{ lengthPenalty: 2 }, "lengthPenalty shapes beam search, and numBeams is 1"],
+    [{ minNewTokens: 5, maxNewTokens: 4 }, "minNewTokens is above maxNewTokens, 5 vs 4"],
+    [{ minLength: 9, maxLength: 8 }, "minLength is above maxLength, 9 vs 8"],
     [
       { numBeams: 2, numReturnSequences: 3 },
       "beam search finds as many texts as beams, numReturnSequences is above numBeams (3 vs 2)",

@@ -192,6 +192,12 @@ export function resolveOptions(
   // Of each pair the first goes before the second, wherever it is set.
   const maxNewTokens = options.maxNewTokens ?? (options.maxLength === undefined ? config.max_new_tokens : undefined);
   const minNewTokens = options.minNewTokens ?? (options.minLength === undefined ? config.min_new_tokens : undefined);
+  for (const [least, most] of [
+    ["minNewTokens", "maxNewTokens"],
+    ["minLength", "maxLength"],
+  ] as const)
+    if ((options[least] ?? 0) > (options[most] ?? Number.POSITIVE_INFINITY))
+      throw new TesseraError("argument", `generate: ${least} is above ${most}, ${options[least]} vs ${options[most]}`);
   return {
     maxNewTokens,
     maxLength: options.maxLength ?? config.max_length,

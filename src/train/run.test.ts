@@ -186,6 +186,19 @@ describe("a run", () => {
     expect(run.warnings).toEqual(["model_config: unknown keys are ignored, n_haed"]);
   });
 
+  it("warns of sizes that the family has no use for, and of a separator that occurs nowhere", async () => {
+    using folder = temporaryFolder();
+    const run = await startRun(
+      parseTrainSettings(
+        tinySettings(folder.path, { model: "rnn-lm", layers: 1, heads: 2, dropout: 0, separator: "<|nowhere|>" }),
+      ),
+    );
+    expect(run.warnings).toEqual([
+      "heads: rnn-lm has no such setting, 2 is ignored",
+      'separator: "<|nowhere|>" occurs nowhere, a file is one document',
+    ]);
+  });
+
   it("keeps the best weights where it is asked to, in the type it is asked to", async () => {
     using folder = temporaryFolder();
     // The rate is far too high at the end: validation gets worse.

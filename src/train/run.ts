@@ -132,7 +132,7 @@ export async function startRun(given: TrainSettings, options: PrepareOptions = {
     tokenizer,
     state,
     ...data,
-    warnings: warningsOf(model, settings, data.training.size),
+    warnings: warningsOf(model, settings, source, data.training.size),
   };
 }
 
@@ -209,7 +209,7 @@ export async function resumeRun(
     tokenizer,
     state,
     ...data,
-    warnings: warningsOf(model, settings, data.training.size),
+    warnings: warningsOf(model, settings, source, data.training.size),
   };
 }
 
@@ -408,7 +408,18 @@ function freshModel(
     weights,
     Array.from({ length: tokenizer.vocabSize }, (_, id) => tokenizer.decode([id])),
   );
-  return { ...model, weights, generation, generationExtra: {} };
+  const warnings = [...model.warnings, ...unusedSizes(settings, sizes)];
+  return { ...model, weights, generation, generationExtra: {}, warnings };
+}
+
+/** Warnings of sizes that are set to something, and that the family has no use for. */
+function unusedSizes(settings: TrainSettings, sizes: ModelSizes): string[] {
+  const defaults = parseTrainSettings({ data: ["-"], out: "-" });
+  const made = (changed: ModelSizes) => JSON.stringify(freshConfig(settings, changed));
+  return (["layers", "heads", "d", "dropout"] as const)
+    .filter((key) => settings[key] !== defaults[key] && settings[key] !== 0)
+    .filter((key) => made(sizes) === made({ ...sizes, [key]: 2 * settings[key] }))
+    .map((key) => `${key}: ${settings.model} has no such setting, ${settings[key]} is ignored`);
 }
 
 function contextLength({ context_length, from }: TrainSettings, { facts }: LanguageModel): number {
@@ -495,13 +506,18 @@ export function microBatch(batchSize: number, length: number): number {
   return divisors.findLast((n) => n * length <= 1024) ?? 1;
 }
 
-function warningsOf(model: LanguageModel, { steps, batch_size }: RunSettings, windows: number): string[] {
+function warningsOf(
+  model: LanguageModel,
+  { steps, batch_size }: RunSettings,
+  { warnings = [] }: TaskData,
+  windows: number,
+): string[] {
   const epochs = (steps * batch_size) / windows;
   const many =
     epochs > 100
       ? [`the training data is seen ${Math.round(epochs)} times, ${windows} rows and ${steps} steps of ${batch_size}`]
       : [];
-  return [...model.warnings, ...many];
+  return [...model.warnings, ...warnings, ...many];
 }
 
 /** How messages name files. */

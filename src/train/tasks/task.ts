@@ -57,6 +57,8 @@ export interface TaskData {
   readonly texts: readonly string[];
   /** What a classifier is to tell apart. */
   readonly labels?: Labels;
+  /** What the user is told of the data. */
+  readonly warnings?: readonly string[];
 }
 
 /** What examples are made with. */

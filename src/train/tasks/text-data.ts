@@ -1,4 +1,5 @@
 import { TesseraError } from "../../core/errors.js";
+import { quote } from "../../core/quote.js";
 import { type RandomStream, randomStream } from "../../core/random-stream.js";
 import { readTextFile, type TextFile } from "../../hub/text-file.js";
 import { documentsOf, encodeCorpus } from "../corpus.js";
@@ -15,7 +16,12 @@ export interface TextData extends TaskData {
 /** Reads text files. */
 export async function readTextData({ data, separator }: TrainSettings): Promise<TextData> {
   const files = data.map(readTextFile);
-  return { files, texts: files.flatMap(({ text }) => documentsOf(text, separator ?? undefined)) };
+  const missing = separator !== null && separator !== "" && !files.some(({ text }) => text.includes(separator));
+  return {
+    files,
+    texts: files.flatMap(({ text }) => documentsOf(text, separator ?? undefined)),
+    warnings: missing ? [`separator: ${quote(separator)} occurs nowhere, a file is one document`] : [],
+  };
 }
 
 /** The tokens of training and validation. */
