@@ -50,7 +50,7 @@ async function show(
   console.log(
     `${title.padEnd(42)} → [${y!.shape.join(", ")}]`.padEnd(62),
     `${count} parameters`.padEnd(16),
-    `${third.join(" ")}`,
+    third.join(" "),
   );
 }
 
@@ -90,32 +90,19 @@ await show(
   nn.additiveAttention(d, 6),
   (f, x) => (f(x, x) as unknown as { context: Tensor }).context,
 );
+const selfAttentions: Readonly<Record<string, Partial<nn.MultiHeadedAttentionOptions>>> = {
+  "MultiHeadedAttention, no mask": { mask: "none" },
+  "MultiHeadedAttention, causal": { mask: "causal" },
+  "MultiHeadedAttention, banded (2 tokens)": { mask: { window: 2 } },
+  "MultiHeadedAttention, grouped queries": { keyValueHeads: 1 },
+  "MultiHeadedAttention, rotary positions": { mask: "causal", onQueryKey: nn.rotaryPositions(d / heads) },
+};
 await show("SelfAttention", nn.multiHeadedAttention({ d, heads: 1, std }), (f, x, ctx) => f(x, x, ctx));
 await show("CrossAttention, the first three to all", nn.multiHeadedAttention({ d, heads, std }), (f, x, ctx) =>
   f(slice(x, 1, 0, 3), x, ctx),
 );
-await show("MultiHeadedAttention, no mask", nn.multiHeadedAttention({ d, heads, std, mask: "none" }), (f, x, ctx) =>
-  f(x, x, ctx),
-);
-await show("MultiHeadedAttention, causal", nn.multiHeadedAttention({ d, heads, std, mask: "causal" }), (f, x, ctx) =>
-  f(x, x, ctx),
-);
-await show(
-  "MultiHeadedAttention, banded (2 tokens)",
-  nn.multiHeadedAttention({ d, heads, std, mask: { window: 2 } }),
-  (f, x, ctx) => f(x, x, ctx),
-);
-await show(
-  "MultiHeadedAttention, grouped queries",
-  nn.multiHeadedAttention({ d, heads, std, keyValueHeads: 1 }),
-  (f, x, ctx) => f(x, x, ctx),
-);
-await show(
-  "MultiHeadedAttention, rotary positions",
-  nn.multiHeadedAttention({ d, heads, std, mask: "causal", onQueryKey: nn.rotaryPositions(d / heads) }),
-  (f, x, ctx) => f(x, x, ctx),
-);
-
+for (const [title, options] of Object.entries(selfAttentions))
+  await show(title, nn.multiHeadedAttention({ d, heads, std, ...options }), (f, x, ctx) => f(x, x, ctx));
 await show("MultiHeadedAttention, ALiBi", nn.multiHeadedAttention({ d, heads, std, mask: "causal" }), (f, x, ctx) =>
   f(x, x, ctx, { bias: nn.alibiBias(heads, ctx.keyPositions) }),
 );

@@ -6,6 +6,7 @@ import { full, range } from "../ops/constant.js";
 import { add, and, equal, less, lessOrEqual, mul, where } from "../ops/elementwise.js";
 import { dropoutMask } from "../ops/random.js";
 import { reshape } from "../ops/shape.js";
+import { requireDropoutRate } from "./dropout-rate.js";
 
 /**
  * What a model's forward needs to know beside its input: where its tokens stand, whether it is being trained, and what it
@@ -118,8 +119,7 @@ export function sequenceContext({
     attendTo: (q, k, v, options = {}) => attention(q, k, v, { ...options, bias: plus(memoryPadding, options.bias) }),
     once: (_, x) => x,
     dropout(x, rate) {
-      if (!(rate >= 0 && rate < 1))
-        throw new TesseraError("argument", `dropout: the rate must be in [0, 1), got ${rate}`);
+      requireDropoutRate(rate);
       if (!dropoutKey || rate === 0) return x;
       return mul(x, dropoutMask(dropoutKey, x.shape as readonly number[], rate, sites++));
     },

@@ -1,7 +1,7 @@
-import { TesseraError } from "../core/errors.js";
 import { module } from "../core/module.js";
 import type { Tensor } from "../core/tensor.js";
 import type { Context } from "./context.js";
+import { requireDropoutRate } from "./dropout-rate.js";
 
 /**
  * Dropout: while training each element becomes 0 with probability `rate` and the others are scaled by `1/(1 − rate)`; else `x` itself.
@@ -12,6 +12,6 @@ import type { Context } from "./context.js";
  * @example dropout(0.1)({}, x, ctx)
  */
 export function dropout(rate: number) {
-  if (!(rate >= 0 && rate < 1)) throw new TesseraError("argument", `dropout: the rate must be in [0, 1), got ${rate}`);
+  requireDropoutRate(rate);
   return module({}, (_, x: Tensor, ctx: Context): Tensor => ctx.dropout(x, rate));
 }

@@ -300,9 +300,12 @@ function requireTrained({ module }: LanguageModel, settings: TrainSettings): voi
     throw new TesseraError("config", `freeze: ${quote(freeze)} ${fault} (their paths are such as ${paths.at(0)})`);
 }
 
+/** Every setting as it is where nothing is said of it. */
+const defaultSettings = () => parseTrainSettings({ data: ["-"], out: "-" });
+
 /** Settings that the task does not read must be left at their defaults. */
 export function requireUsed(settings: TrainSettings, { name, uses }: TrainingTask): void {
-  const defaults: Readonly<Record<string, unknown>> = parseTrainSettings({ data: ["-"], out: "-" });
+  const defaults: Readonly<Record<string, unknown>> = defaultSettings();
   const idle = taskSettings.filter(
     (key) => !uses.includes(key) && JSON.stringify(settings[key]) !== JSON.stringify(defaults[key]),
   );
@@ -414,7 +417,7 @@ function freshModel(
 
 /** Warnings of sizes that are set to something, and that the family has no use for. */
 function unusedSizes(settings: TrainSettings, sizes: ModelSizes): string[] {
-  const defaults = parseTrainSettings({ data: ["-"], out: "-" });
+  const defaults = defaultSettings();
   const made = (changed: ModelSizes) => JSON.stringify(freshConfig(settings, changed));
   return (["layers", "heads", "d", "dropout"] as const)
     .filter((key) => settings[key] !== defaults[key] && settings[key] !== 0)

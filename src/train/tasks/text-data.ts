@@ -16,7 +16,7 @@ export interface TextData extends TaskData {
 /** Reads text files. */
 export async function readTextData({ data, separator }: TrainSettings): Promise<TextData> {
   const files = data.map(readTextFile);
-  const missing = separator !== null && separator !== "" && !files.some(({ text }) => text.includes(separator));
+  const missing = separator !== null && !files.some(({ text }) => text.includes(separator));
   return {
     files,
     texts: files.flatMap(({ text }) => documentsOf(text, separator ?? undefined)),
